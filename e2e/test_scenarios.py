@@ -1,0 +1,37 @@
+"""Every scenario: broken for real, the first finding is right, the printed fix heals.
+
+Scenarios that touch nodes or cluster-wide settings bear the mark ``exclusive``: ``make e2e`` runs them alone
+after all others, so that a paused node does not break its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from harness import Outcome, Scenario, run, scenarios
+
+ALL = scenarios()
+assert ALL, "no scenario was found"
+
+
+def report(outcome: Outcome) -> str:
+    """The row of the table, as text: it crosses from a worker process to the one that prints."""
+    row = {
+        "scenario": outcome.scenario.name,
+        "broken_in": outcome.broken_in,
+        "confidence": outcome.confidence,
+        "fixed_in": outcome.fixed_in,
+    }
+    return json.dumps(row)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "scenario",
+    [pytest.param(one, id=one.name, marks=[pytest.mark.exclusive] if one.exclusive else []) for one in ALL],
+)
+def test_scenario(scenario: Scenario, record_property: pytest.RecordProperty) -> None:
+    outcome = run(scenario)
+    assert outcome.first == scenario.cause
+    record_property("outcome", report(outcome))

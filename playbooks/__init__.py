@@ -1,0 +1,1 @@
+"""The causes, one YAML file each: <family>/<cause>.yaml."""

@@ -1,0 +1,1 @@
+"""The recorded broken pods that ship with the package."""

@@ -1,0 +1,113 @@
+"""The first line of a report, the context of commands, and where to look when nothing was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from poddoctor.model import Body, Identity, Snapshot
+from poddoctor.pod.containers import containers, ready_count, restart_count, status_word
+from poddoctor.pod.owner import managers, owner_of
+from poddoctor.pod.reads import condition, pod_of
+from poddoctor.pod.units import parse_time, show_duration
+
+
+def context_values(snapshot: Snapshot) -> Mapping[str, str]:
+    """The placeholders that every playbook may use; ``image of NAME`` serves the engine alone."""
+    owner = owner_of(snapshot)
+    pod = pod_of(snapshot) or {}
+    spec = pod.get("spec") or {}
+    names = containers(pod)
+    values = {
+        "namespace": snapshot.target.namespace,
+        "pod": snapshot.target.name if snapshot.target.kind == "pod" else "",
+        "workload": str(owner),
+        "workload_kind": owner.kind,
+        "workload_name": owner.name,
+        "owner": owner.owner_class,
+        "node": str(spec.get("nodeName") or ""),
+        "container": next((one.name for one in names if one.kind == "app"), ""),
+        "selector": ",".join(f"{key}={value}" for key, value in sorted(_selector(owner.body).items())),
+    }
+    values["image"] = next((str(one.spec.get("image", "")) for one in names if one.kind == "app"), "")
+    values.update({f"image of {one.name}": str(one.spec.get("image", "")) for one in names})
+    return values
+
+
+def _selector(body: Body | None) -> Mapping[str, str]:
+    selector = ((body or {}).get("spec") or {}).get("selector") or {}
+    labels: Mapping[str, str] = selector.get("matchLabels") or {}
+    return labels
+
+
+def identify(snapshot: Snapshot) -> Identity:
+    """The identity line of the target."""
+    pod = pod_of(snapshot)
+    if pod is None:
+        return _workload(snapshot)
+    spec, meta = pod.get("spec") or {}, pod.get("metadata") or {}
+    ready, total = ready_count(pod)
+    word = status_word(pod)
+    facts = [word, f"{ready}/{total} ready"]
+    if restarts := restart_count(pod):
+        facts.append(f"{restarts} restart{'s' if restarts > 1 else ''}")
+    if created := parse_time(meta.get("creationTimestamp")):
+        facts.append(f"{show_duration(snapshot.clock - created)} old")
+    facts.append(f"on {spec['nodeName']}" if spec.get("nodeName") else "on no node yet")
+    owner = owner_of(snapshot)
+    if owner.owner_class == "static":
+        facts.append("static pod")
+    else:
+        facts.append("no owner" if owner.kind == "pod" else f"from {owner}")
+    return Identity(
+        snapshot.target, tuple(facts), healthy=_healthy(pod, word), context=tuple(managers(snapshot))
+    )
+
+
+def _healthy(pod: Body, word: str) -> bool:
+    if word == "Completed" or (pod.get("status") or {}).get("phase") == "Succeeded":
+        return True
+    return word == "Running" and condition(pod, "Ready").get("status") == "True"
+
+
+def _workload(snapshot: Snapshot) -> Identity:
+    owner = owner_of(snapshot)
+    body = _target_body(snapshot) or {}
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    wanted = status.get("desiredNumberScheduled", spec.get("replicas", spec.get("completions")))
+    have = status.get("readyReplicas", status.get("numberReady", status.get("succeeded"))) or 0
+    facts = [f"{have}/{wanted} ready"] if wanted is not None else []
+    created = parse_time((body.get("metadata") or {}).get("creationTimestamp"))
+    if created:
+        facts.append(f"{show_duration(snapshot.clock - created)} old")
+    return Identity(
+        snapshot.target,
+        tuple(facts),
+        healthy=wanted is not None and have >= wanted,
+        context=tuple(managers(snapshot)) if owner.body else (),
+    )
+
+
+def _target_body(snapshot: Snapshot) -> Body | None:
+    target = snapshot.target
+    for read in snapshot.answers:
+        if read.verb == "get" and read.name == target.name and read.resource == f"{target.kind}s":
+            body: Body | None = snapshot.body(read)
+            return body
+    return None
+
+
+def look_next(snapshot: Snapshot) -> tuple[str, ...]:
+    """Commands that show more, for a pod that does not work and whose cause was not found."""
+    target = snapshot.target
+    kind = "pod" if target.kind == "pod" else target.kind
+    lines = [f"kubectl -n {target.namespace} describe {kind} {target.name}"]
+    pod = pod_of(snapshot) or {}
+    node = (pod.get("spec") or {}).get("nodeName")
+    lines += [
+        f"kubectl -n {target.namespace} logs {target.name} -c {one.name} --tail=50"
+        for one in containers(pod, "init", "sidecar", "app")
+        if one.is_running and not one.ready
+    ]
+    if node:
+        lines.append(f"on {node}: journalctl -u kubelet --since -10m")
+    return tuple(lines)

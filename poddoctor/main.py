@@ -1,0 +1,17 @@
+"""The entry point: starts dialing the API server before the heavy imports, then hands over to the CLI."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Runs poddoctor with the arguments of this process."""
+    if sys.argv[1:] in (["--version"], ["version"]):
+        from poddoctor.version import version  # noqa: PLC0415 - the fast path imports nothing else
+
+        sys.stdout.write(f"poddoctor {version()}\n")
+        return
+    from poddoctor.cli import run  # noqa: PLC0415
+
+    run()

@@ -1,0 +1,256 @@
+"""Playbooks: YAML files to Causes, validated; an error names file and line.
+
+The grammar is closed (see CONTRIBUTING.md). What a playbook may say is checked here once, when it
+loads, so that nothing can fail while a pod is being diagnosed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from poddoctor.model import CONFIDENCES, SEVERITIES, Cause, Clause, Step, SymptomKind
+
+BUNDLED = Path(__file__).parent / "playbooks"
+CONTEXT = frozenset(
+    {
+        "namespace",
+        "pod",
+        "container",
+        "workload",
+        "workload_kind",
+        "workload_name",
+        "node",
+        "image",
+        "selector",
+    }
+)
+"""Placeholders that every playbook may use, whatever its symptoms declare."""
+PLACEHOLDER = re.compile(r"(?<![$\w])\{([a-z][a-z0-9_]*)\}")
+OWNERS = ("none", "workload", "job", "cronjob", "static", "custom")
+_RISKS = ("read-only", "restarts-pods", "deletes-data")
+_KEYS = {
+    "title": (str, list),
+    "severity": str,
+    "status": str,
+    "since": str,
+    "base": str,
+    "when": list,
+    "confirms": list,
+    "refutes": list,
+    "outranks": list,
+    "explain": str,
+    "steps": list,
+    "references": list,
+    "waiting": bool,
+}
+_REQUIRED = ("title", "severity", "status", "since", "base", "when", "explain", "steps")
+_STEP_KEYS = {"do": str, "run": str, "risk": str, "fixes": bool, "check": str, "undo": str, "only": dict}
+_CLAUSE_KEYS = {"symptom": str, "where": dict, "matches": str}
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C: 15 times faster
+
+
+class PlaybookError(Exception):
+    """A playbook that breaks the grammar; the message begins with ``file:line``."""
+
+
+@dataclass(frozen=True)
+class _Wrong(Exception):  # noqa: N818 - never leaves this module
+    """What is wrong and where in the document, before the line is known."""
+
+    message: str
+    at: tuple[str | int, ...]
+
+
+def load(path: Path, root: Path, kinds: Mapping[str, SymptomKind]) -> Cause:
+    """The Cause of one file; its id is the file's path below ``root``.
+
+    Raises:
+        PlaybookError: with file and line, when the file breaks the grammar or names an unknown symptom.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        document = yaml.load(text, _Loader)  # noqa: S506 - CSafeLoader is safe
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise PlaybookError(f"{path}:{mark.line + 1 if mark else 1}: {problem}") from error
+    try:
+        return _cause(document, path.relative_to(root).with_suffix("").as_posix(), kinds)
+    except _Wrong as wrong:
+        raise PlaybookError(f"{path}:{_line(text, wrong.at)}: {wrong.message}") from wrong
+
+
+def files(root: Path, families: Iterable[str] | None = None) -> list[Path]:
+    """The playbook files below ``root``, sorted; only those of some families when given."""
+    patterns = ["*/*.yaml"] if families is None else [f"{family}/*.yaml" for family in sorted(families)]
+    return sorted(path for pattern in patterns for path in root.glob(pattern))
+
+
+def load_all(
+    roots: Sequence[Path], kinds: Mapping[str, SymptomKind], families: Iterable[str] | None = None
+) -> tuple[Cause, ...]:
+    """The Causes of several folders; a later folder replaces a cause of the same id.
+
+    The bundled folder is read for the given families alone; a team's own folder is read whole.
+    """
+    wanted = None if families is None else frozenset(families)
+    causes: dict[str, Cause] = {}
+    for root in roots:
+        for path in files(root, wanted if root == BUNDLED else None):
+            cause = load(path, root, kinds)
+            causes[cause.id] = cause
+    return tuple(causes.values())
+
+
+def placeholders(text: str) -> list[str]:
+    """The names that a template asks for. ``${NAME:?…}`` belongs to the shell and is none."""
+    return PLACEHOLDER.findall(text)
+
+
+def _line(text: str, at: tuple[str | int, ...]) -> int:
+    node = yaml.compose(text, _Loader)
+    line = 1
+    for key in at:
+        child = None
+        if isinstance(node, yaml.MappingNode):
+            pair = next(((k, v) for k, v in node.value if k.value == key), None)
+            if pair:
+                line, child = pair[0].start_mark.line + 1, pair[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(key, int) and key < len(node.value):
+            child = node.value[key]
+            line = child.start_mark.line + 1
+        if child is None:
+            break
+        node = child
+    return line
+
+
+def _check(document: Any, keys: Mapping[str, Any], at: tuple[str | int, ...]) -> None:
+    if not isinstance(document, dict):
+        raise _Wrong("a mapping is needed here", at)
+    for key, value in document.items():
+        if key not in keys:
+            raise _Wrong(f"unknown key {key!r}: one of {', '.join(keys)}", (*at, key))
+        if not isinstance(value, keys[key]):
+            raise _Wrong(f"{key} has the wrong type ({type(value).__name__})", (*at, key))
+
+
+def _one_of(document: Mapping[str, Any], key: str, values: Sequence[str], at: tuple[str | int, ...]) -> Any:
+    value = document[key]
+    if value not in values:
+        raise _Wrong(f"{key} is {value!r}: one of {', '.join(values)}", (*at, key))
+    return value
+
+
+def _cause(document: Any, name: str, kinds: Mapping[str, SymptomKind]) -> Cause:
+    _check(document, _KEYS, ())
+    for key in _REQUIRED:
+        if key not in document:
+            raise _Wrong(f"{key} is missing", ())
+    titles = document["title"]
+    when = _clauses(document, "when", kinds)
+    if not when:
+        raise _Wrong("when needs at least one clause", ("when",))
+    cause = Cause(
+        id=name,
+        titles=tuple(titles) if isinstance(titles, list) else (titles,),
+        severity=_one_of(document, "severity", SEVERITIES, ()),
+        status=_one_of(document, "status", ("preview", "stable"), ()),
+        since=document["since"],
+        base=_one_of(document, "base", CONFIDENCES, ()),
+        when=when,
+        confirms=_clauses(document, "confirms", kinds),
+        refutes=_clauses(document, "refutes", kinds),
+        outranks=tuple(document.get("outranks") or ()),
+        explain=document["explain"].strip(),
+        steps=tuple(_step(step, ("steps", index)) for index, step in enumerate(document["steps"])),
+        references=tuple(document.get("references") or ()),
+        waiting=bool(document.get("waiting", False)),
+    )
+    _check_placeholders(cause, kinds)
+    return cause
+
+
+def _clauses(document: Mapping[str, Any], key: str, kinds: Mapping[str, SymptomKind]) -> tuple[Clause, ...]:
+    found = []
+    for index, raw in enumerate(document.get(key) or []):
+        at = (key, index)
+        _check(raw, _CLAUSE_KEYS, at)
+        kind = kinds.get(raw.get("symptom"))
+        if kind is None:
+            raise _Wrong(f"no diagnostic declares the symptom {raw.get('symptom')!r}", (*at, "symptom"))
+        where = {name: _values(value) for name, value in (raw.get("where") or {}).items()}
+        for name in where:
+            if name not in kind.attributes:
+                raise _Wrong(
+                    f"{raw['symptom']} has no attribute {name!r}: {', '.join(kind.attributes)}",
+                    (*at, "where"),
+                )
+        try:
+            re.compile(raw.get("matches", ""))
+        except re.error as error:
+            raise _Wrong(f"matches is no regular expression: {error}", (*at, "matches")) from error
+        found.append(Clause(raw["symptom"], where, raw.get("matches", "")))
+    return tuple(found)
+
+
+def _values(value: Any) -> tuple[str, ...]:
+    if isinstance(value, list):
+        return tuple(map(_text, value))
+    return (_text(value),)
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _step(raw: Any, at: tuple[str | int, ...]) -> Step:
+    _check(raw, _STEP_KEYS, at)
+    if not raw.get("do"):
+        raise _Wrong("a step needs do", at)
+    if "risk" in raw:
+        _one_of(raw, "risk", _RISKS, at)
+    if raw.get("fixes") and not (raw.get("run") and raw.get("check")):
+        raise _Wrong("a step that fixes needs run and check", at)
+    only = {key: _values(value) for key, value in (raw.get("only") or {}).items()}
+    for owner in only.get("owner", ()):
+        if owner not in OWNERS:
+            raise _Wrong(f"owner is {owner!r}: one of {', '.join(OWNERS)}", (*at, "only"))
+    return Step(
+        do=raw["do"],
+        run=raw.get("run", "").strip(),
+        risk=raw.get("risk", "read-only"),
+        fixes=bool(raw.get("fixes", False)),
+        check=raw.get("check", "").strip(),
+        undo=raw.get("undo", "").strip(),
+        only=only,
+    )
+
+
+def _check_placeholders(cause: Cause, kinds: Mapping[str, SymptomKind]) -> None:
+    known = set(CONTEXT)
+    for clause in cause.when:
+        known.update(kinds[clause.symptom].attributes)
+        known.update(re.compile(clause.matches).groupindex)
+    for title in cause.titles:
+        _check_template(title, known, ("title",))
+    for index, step in enumerate(cause.steps):
+        for key in ("do", "run", "check", "undo"):
+            _check_template(getattr(step, key), known, ("steps", index, key))
+        for key in step.only:
+            if key != "owner" and key not in known:
+                raise _Wrong(
+                    f"only names {key!r}, which no symptom in when carries", ("steps", index, "only")
+                )
+
+
+def _check_template(text: str, known: set[str], at: tuple[str | int, ...]) -> None:
+    for name in placeholders(text):
+        if name not in known:
+            raise _Wrong(f"placeholder {{{name}}} is carried by no symptom in when", at)

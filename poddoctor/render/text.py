@@ -1,0 +1,166 @@
+"""The report for an engineer at 3 a.m.: the first line under the identity is the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from rich.console import Console
+from rich.text import Text
+
+from poddoctor.model import Finding, NotSeen, Read, Report, Step, Symptom
+from poddoctor.pod.mask import mask
+from poddoctor.render.escape import visible
+
+_COLOURS = {"certain": "bold red", "likely": "bold yellow", "possible": "bold cyan"}
+_RISKS = {"restarts-pods": "restarts the pods of {workload}", "deletes-data": "deletes data", "read-only": ""}
+_MAX_EVIDENCE = 6
+_MAX_TEXT = 400
+
+
+def render(report: Report, console: Console, *, show_secrets: bool = False) -> None:
+    """Prints the report; width and colour are the console's."""
+    clean = visible if show_secrets else lambda text: visible(mask(text))
+    page = _Page(console, clean)
+    page.identity(report)
+    now, waiting, past = report.standing("now"), report.standing("waiting"), report.standing("past")
+    for number, finding in enumerate((*now, *waiting), 1):
+        page.finding(number, finding)
+    if not now and not waiting:
+        page.line(_nothing(report))
+    if past:
+        page.blank()
+        page.rows(
+            "Earlier", [f"{clean(one.title)}{_when(one)}" for one in past], [one.cause.id for one in past]
+        )
+    page.blank()
+    page.rows("Ruled out", [f"{one.cause.id}: {clean(one.symptom.text)}" for one in report.ruled_out])
+    page.rows("Not seen", [_unseen(one, clean) for one in _grouped(report.not_seen)])
+    page.rows("Look next", [clean(line) for line in report.look_next])
+
+
+def _nothing(report: Report) -> str:
+    if report.identity.healthy:
+        return "Nothing is wrong now."
+    return "No cause could be established."
+
+
+def _when(finding: Finding) -> str:
+    time = next((one.time for one in finding.symptoms if one.time), None)
+    return f" (at {time:%Y-%m-%d %H:%M:%S} UTC)" if time else ""
+
+
+def _grouped(not_seen: Iterable[NotSeen]) -> list[NotSeen]:
+    """One row for each resource, place and reason: ten forbidden nodes are one fact."""
+    return list(
+        {
+            (one.read.resource, one.read.verb, one.read.namespace, one.answer.why): one for one in not_seen
+        }.values()
+    )
+
+
+def _unseen(one: NotSeen, clean: Callable[[str], str]) -> str:
+    read, answer = one.read, one.answer
+    why = answer.why
+    if why == "forbidden":
+        why = f"forbidden (needs {_permission(read)})"  # type: ignore[assignment]
+    elif answer.message:
+        why = f"{why} ({clean(answer.message)[:160]})"  # type: ignore[assignment]
+    what = read.resource
+    if read.verb == "log":
+        what = f"log of {read.parameter('container')}" + (" (previous)" if read.parameter("previous") else "")
+    elif read.name:
+        what = f"{read.resource}/{read.name}"
+    return f"{what}: {why}" + (f": {read.purpose}" if read.purpose else "")
+
+
+def _permission(read: Read) -> str:
+    resource = "pods/log" if read.verb == "log" else read.resource
+    verb = "get" if read.verb == "log" else read.verb
+    return f"{verb} on {resource}" + (f" in {read.namespace}" if read.namespace else "")
+
+
+class _Page:
+    """Lines onto a console, wrapped to its width with a hanging indent."""
+
+    def __init__(self, console: Console, clean: Callable[[str], str]) -> None:
+        self._console = console
+        self._clean = clean
+        self._blank = True
+
+    def line(self, text: str | Text, indent: int = 0, hanging: int = 0) -> None:
+        body = text if isinstance(text, Text) else Text(text)
+        width = max(20, self._console.width - indent - hanging)
+        for number, part in enumerate(body.wrap(self._console, width)):
+            part.rstrip()
+            self._console.print(Text(" " * (indent + (hanging if number else 0))) + part, soft_wrap=True)
+        self._blank = False
+
+    def blank(self) -> None:
+        if not self._blank:
+            self._console.print()
+        self._blank = True
+
+    def identity(self, report: Report) -> None:
+        about = report.identity
+        self.line(
+            Text.assemble((self._clean(str(about.target)), "bold"), "  ", self._clean(", ".join(about.facts)))
+        )
+        for remark in about.context:
+            self.line(Text(self._clean(remark), style="yellow"), indent=2)
+
+    def finding(self, number: int, finding: Finding) -> None:
+        self.blank()
+        self.headline(number, finding)
+        rows = [row for symptom in finding.symptoms for row in _evidence(symptom)]
+        for text, source in list(dict.fromkeys(rows))[:_MAX_EVIDENCE]:
+            self.evidence(self._clean(text)[:_MAX_TEXT], self._clean(source))
+        for step in finding.steps:
+            self.step(step, finding)
+
+    def headline(self, number: int, finding: Finding) -> None:
+        word = "WAITING" if finding.standing == "waiting" else finding.confidence.upper()
+        title = f"{number}. {self._clean(finding.title)}"
+        tag = Text.assemble((word, _COLOURS[finding.confidence]), "  ", (finding.cause.id, "dim"))
+        gap = self._console.width - len(title) - len(tag)
+        if gap >= 2:
+            self._console.print(Text.assemble((title, "bold"), " " * gap, tag), soft_wrap=True)
+        else:
+            self.line(Text(title, style="bold"), hanging=3)
+            self.line(tag, indent=3)
+
+    def evidence(self, text: str, source: str) -> None:
+        gap = self._console.width - len(text) - len(source) - 5
+        if gap >= 2:
+            self._console.print(Text.assemble("   · ", text, " " * gap, (source, "dim")), soft_wrap=True)
+        else:
+            self.line(Text.assemble("· ", text, "  ", (source, "dim")), indent=3, hanging=2)
+
+    def step(self, step: Step, finding: Finding) -> None:
+        label = "Fix" if step.fixes else "Do"
+        risk = _RISKS[step.risk].format(workload=self._clean(finding.attributes.get("workload", "its owner")))
+        head = f"{label}  {self._clean(step.do)}" + (f" ({risk})" if risk else "")
+        self.line(Text(head, style="green" if step.fixes else ""), indent=3, hanging=5)
+        for command in step.run.splitlines():
+            # A command is never wrapped: a line that was broken cannot be pasted.
+            self._console.print(Text("     " + visible_command(command), style="bold"), soft_wrap=True)
+        for name, command in (("Check", step.check), ("Undo ", step.undo)):
+            if command:
+                self._console.print(Text(f"   {name}  {visible_command(command)}"), soft_wrap=True)
+
+    def rows(self, title: str, rows: list[str], tags: list[str] | None = None) -> None:
+        for number, row in enumerate(rows):
+            text = Text.assemble((f"{title if number == 0 else '':<12}", "bold"), row)
+            if tags:
+                text.append(f"  {tags[number]}", style="dim")
+            self.line(text, hanging=12)
+
+
+def _evidence(symptom: Symptom) -> Iterable[tuple[str, str]]:
+    yield symptom.text, symptom.source
+    yield from symptom.notes
+
+
+def visible_command(command: str) -> str:
+    """A command with hostile characters made visible; leading blanks of a here-document stay."""
+    lead = command[: len(command) - len(command.lstrip(" "))]
+    return lead + visible(command)
