@@ -1,0 +1,63 @@
+"""A playbook that breaks the grammar is told with file and line."""
+
+from pathlib import Path
+
+import pytest
+
+from poddoctor import playbook
+from poddoctor.model import SymptomKind
+
+KINDS = {"image.pull-failed": SymptomKind("the pull failed", ("tag", "reason"))}
+GOOD = """\
+title: 'Tag {tag} of {name} is not there'
+severity: high
+status: preview
+since: 0.1.0
+base: likely
+when:
+  - symptom: image.pull-failed
+    matches: '(?P<name>\\w+): not found'
+    where: {reason: [ErrImagePull]}
+explain: Because.
+steps:
+  - do: Set another tag
+    run: kubectl -n {namespace} set image {workload} {container}=x
+    fixes: true
+    check: kubectl -n {namespace} get pod {pod}
+"""
+
+
+def load(tmp_path: Path, text: str) -> object:
+    path = tmp_path / "image" / "tag.yaml"
+    path.parent.mkdir()
+    path.write_text(text)
+    return playbook.load(path, tmp_path, KINDS)
+
+
+def test_a_good_one(tmp_path: Path) -> None:
+    cause = load(tmp_path, GOOD)
+    assert cause.id == "image/tag"
+    assert cause.when[0].where == {"reason": ("ErrImagePull",)}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "says"),
+    [
+        ("severity: high", "severity: hihg", 2, "low, medium, high"),
+        ("base: likely", "base: likely\nbases: x", 6, "unknown key 'bases'"),
+        ("symptom: image.pull-failed", "symptom: image.pul", 7, "no diagnostic declares"),
+        ("{reason: [ErrImagePull]}", "{raeson: x}", 9, "no attribute 'raeson'"),
+        ("(?P<name>", "(?P<name", 8, "no regular expression"),
+        ("{container}=x", "{cotnainer}=x", 13, "placeholder {cotnainer}"),
+        ("    check: kubectl -n {namespace} get pod {pod}\n", "", 12, "needs run and check"),
+        ("title: 'Tag {tag}", "title: 'Tag {tga}", 1, "placeholder {tga}"),
+        ("explain: Because.", "explain: [", 12, ""),
+        ("since: 0.1.0\n", "", 1, "since is missing"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+    assert old in GOOD
+    with pytest.raises(playbook.PlaybookError) as caught:
+        load(tmp_path, GOOD.replace(old, new))
+    assert says in str(caught.value)
+    assert f"tag.yaml:{line}:" in str(caught.value)
