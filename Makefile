@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: check test lint demo docs e2e record new-cause bench clean setup
+.PHONY: golden check test lint demo docs e2e record new-cause bench clean setup
 
 setup: $(STAMP)
 
@@ -28,6 +28,9 @@ lint: $(STAMP)
 	$(BIN)/lint-imports
 
 check: lint test ## what a change must pass
+
+golden: $(STAMP) ## writes the golden texts anew: read the difference before you commit
+	UPDATE_GOLDEN=1 $(BIN)/python -Im pytest -q tests/test_recordings.py
 
 docs: $(STAMP) ## the generated pages
 	$(BIN)/python tools/docs.py

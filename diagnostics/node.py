@@ -1,21 +1,404 @@
-"""Stage node."""
+"""Stage node: the machine below the pod, and what its kubelet refused, evicted or left undone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
+from decimal import Decimal
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.reads import (
+    condition,
+    events_in,
+    node_events_read,
+    node_of,
+    node_read,
+    pod_events,
+    pod_of,
+)
+from poddoctor.pod.units import parse_time, show_amount, show_duration
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._nodes import PRESSURES, Trouble, node_name, says_running, trouble_of
+
+_EVICTED = ("resource", "quantity_left", "threshold", "offender", "usage", "request", "node", "kind", "field")
+
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "node.lost": SymptomKind(
+        "The pod's node is not ready, or nothing is heard of it",
+        ("node", "ready", "reason", "detail", "for", "silent_for", "shows", "kind"),
+    ),
+    "node.condition": SymptomKind("The Node object itself says that it is not ready", ("node", "ready")),
+    "node.gone": SymptomKind("The Node object of a bound pod does not exist", ("node",)),
+    "node.pod-not-picked-up": SymptomKind("The kubelet has not touched a bound pod", ("node", "for")),
+    "node.evicted": SymptomKind("The kubelet evicted the pod because its node ran short", _EVICTED),
+    "node.rejected": SymptomKind(
+        "The kubelet refused the pod",
+        (
+            "reason",
+            "kind",
+            "resource",
+            "requested",
+            "used",
+            "capacity",
+            "short",
+            "predicate",
+            "node",
+            "detail",
+        ),
+    ),
+    "node.rejected-event": SymptomKind("The event of the refusal", ("reason",)),
+    "node.device-failed": SymptomKind(
+        "A device or resource plugin could not serve the pod",
+        ("resource", "requested", "available", "node", "detail"),
+    ),
+    "node.topology-rejected": SymptomKind(
+        "The node's CPU or topology policy refused the pod", ("reason", "node", "detail")
+    ),
+    "node.shutdown": SymptomKind("The node was shutting down", ("reason", "node", "when")),
+    "node.pressure-rejected": SymptomKind(
+        "The kubelet refused the pod under pressure", ("pressure", "resource", "node")
+    ),
+    "node.pressure": SymptomKind("The node is under pressure now", ("pressure", "resource", "node", "for")),
+    "node.preempted": SymptomKind("The kubelet removed the pod for a critical one", ("node",)),
+}
+
+_SILENT_AFTER = timedelta(seconds=60)
+_LOW = re.compile(r"The node was low on resource: \[?([a-z-]+)\]?", re.IGNORECASE)
+_THRESHOLD = re.compile(r"Threshold quantity: ([^,\s]+), available: ([^\s.]+(?:\.\d+)?[A-Za-z]*)")
+_USED = re.compile(
+    r"Container (\S+) was using ([^,]+), (?:request is ([^,]+), has larger consumption of \S+?|"
+    r"which exceeds its request of (\S+?))\.(?:\s|$)"
+)
+_OUT_OF = re.compile(
+    r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)"
+)
+_PREDICATE = re.compile(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
+_DEVICES = re.compile(
+    r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. Requested: (\d+), Available: (\d+)"
+)
+_CONDITION = re.compile(r"The node had condition: \[([^\]]+)\]")
+_PREFIX = re.compile(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
+_PREDICATES = (
+    "NodeAffinity",
+    "NodeName",
+    "NodePorts",
+    "TaintToleration",
+    "NodeUnschedulable",
+    "PodOSSelectorNodeLabelDoesNotMatch",
+    "PodOSNotSupported",
+    "InvalidNodeInfo",
+    "SupplementalGroupsPolicyNotSupported",
+    "InitContainerRestartPolicyForbidden",
+    "PodLevelResourcesNotSupported",
+    "PodFeatureUnsupported",
+    "VolumeAttachmentLimitExceeded",
+    "UnknownReason",
+    "UnexpectedPredicateFailureType",
+    "PredicateFailed",
+)
+_TOPOLOGY = ("TopologyAffinityError", "SMTAlignmentError", "EmptyPodSharedPoolError")
+_RESOURCES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The node of a bound pod always (a dead one leaves the pod at Running); its events when one is wrong."""
+    pod = pod_of(snapshot)
+    if pod is None or not node_name(pod) or _ended_well(pod):
+        return
+    yield node_read(node_name(pod))
+    if _looks_wrong(snapshot, pod):
+        yield node_events_read(node_name(pod))
+
+
+def _ended_well(pod: Body) -> bool:
+    return (pod.get("status") or {}).get("phase") == "Succeeded"
+
+
+def _looks_wrong(snapshot: Snapshot, pod: Body) -> bool:
+    if (pod.get("status") or {}).get("reason") or trouble_of(snapshot) is not None:
+        return True
+    return any(True for _ in _pressures(node_of(snapshot)))
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
+    """What the node did to the pod, and how the node is."""
+    pod = pod_of(snapshot)
+    if pod is None or not node_name(pod) or _ended_well(pod):
+        return
+    if (pod.get("status") or {}).get("phase") == "Failed":
+        yield from _failed(snapshot, pod)
+        return
+    yield from _node(snapshot, pod)
+
+
+# --- the pod is Failed: the kubelet said why -----------------------------------------------------------------
+
+
+def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    status = pod.get("status") or {}
+    reason, message = str(status.get("reason") or ""), str(status.get("message") or "").strip()
+    plain = _PREFIX.sub("", message)
+    if reason == "Evicted":
+        yield from _evicted(snapshot, pod, message)
+    elif reason.startswith("OutOf"):
+        yield from _rejected(snapshot, pod, reason, plain, _numbers(plain))
+    elif reason in _PREDICATES:
+        yield from _rejected(snapshot, pod, reason, plain, _predicate(reason, plain))
+    elif reason == "UnexpectedAdmissionError":
+        yield _device(pod, plain)
+    elif reason in _TOPOLOGY:
+        values = {"reason": reason, "node": node_name(pod), "detail": plain}
+        yield _said(pod, "node.topology-rejected", message, values)
+    elif reason in {"Terminated", "NodeShutdown", "Shutdown"} and _is_shutdown(reason, message):
+        values = {
+            "reason": reason,
+            "node": node_name(pod),
+            "when": "refused" if reason == "NodeShutdown" else "ended",
+        }
+        yield _said(pod, "node.shutdown", message, values, _shutdown_notes(snapshot, pod))
+    elif reason == "Preempting":
+        yield _said(pod, "node.preempted", message, {"node": node_name(pod)})
+
+
+def _is_shutdown(reason: str, message: str) -> bool:
+    return reason != "Terminated" or "shutdown" in message.lower() or "shutting down" in message.lower()
+
+
+def _said(
+    pod: Body, name: str, text: str, values: dict[str, str], notes: Iterable[tuple[str, str]] = ()
+) -> Symptom:
+    """A symptom from the pod's own status."""
+    kept = {key: value for key, value in values.items() if value}
+    reason = str((pod.get("status") or {}).get("reason") or "")
+    when = parse_time(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
+    return Symptom(
+        name,
+        POD,
+        "pod.status.message",
+        f"{reason}: {text}" if text else reason,
+        kept,
+        when,
+        notes=tuple(notes),
+    )
+
+
+def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
+    node = node_name(pod)
+    if refused := _CONDITION.search(message):
+        pressure = refused[1].split()[0].strip(",")
+        values = {"pressure": pressure, "resource": _RESOURCES.get(pressure, pressure), "node": node}
+        yield _said(pod, "node.pressure-rejected", message, values, _pressure_notes(snapshot))
+        return
+    low = _LOW.search(message)
+    if not low:
+        return
+    values = {"resource": low[1], "node": node, "kind": _kind(low[1])}
+    values["field"] = (
+        "memory" if low[1] == "memory" else "ephemeral-storage" if values["kind"] == "disk" else ""
+    )
+    if threshold := _THRESHOLD.search(message):
+        values |= {"threshold": threshold[1], "quantity_left": threshold[2].rstrip(".")}
+    used = [(one[1], one[2], (one[3] or one[4] or "").strip()) for one in _USED.finditer(message)]
+    if used:
+        values |= {"offender": used[0][0], "usage": used[0][1], "request": used[0][2]}
+    notes = [
+        (f"container {name}: used {usage}, requested {request}", "pod.status.message")
+        for name, usage, request in used
+    ]
+    yield _said(pod, "node.evicted", message, values, [*notes, *_pressure_notes(snapshot)])
+
+
+def _kind(resource: str) -> str:
+    return {"memory": "memory", "pids": "pids"}.get(resource, "disk")
+
+
+def _pressure_notes(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+    pod = pod_of(snapshot) or {}
+    for event in events_in(snapshot, node_events_read(node_name(pod))):
+        if event.reason in {"EvictionThresholdMet", "FreeDiskSpaceFailed", "SystemOOM"}:
+            yield event.message, event.source
+    for name, since in _pressures(node_of(snapshot)):
+        yield f"the node still has {name}{since}", f"node {node_name(pod)} .status.conditions[{name}]"
+
+
+def _pressures(node: Body | None) -> Iterator[tuple[str, str]]:
+    for name in PRESSURES:
+        one = condition(node, name)
+        if one.get("status") == "True":
+            yield name, f" since {one.get('lastTransitionTime')}" if one.get("lastTransitionTime") else ""
+
+
+def _rejected(
+    snapshot: Snapshot, pod: Body, reason: str, message: str, values: dict[str, str]
+) -> Iterator[Symptom]:
+    values = {"reason": reason, "node": node_name(pod), "detail": message, **values}
+    yield _said(pod, "node.rejected", message, values)
+    for event in pod_events(snapshot):
+        if event.reason == reason:
+            yield Symptom(
+                "node.rejected-event", POD, event.source, event.message, {"reason": reason}, event.time
+            )
+            return
+
+
+def _numbers(message: str) -> dict[str, str]:
+    """The kubelet counts cpu in thousandths and all else in units."""
+    found = _OUT_OF.search(message)
+    if not found:
+        return {"kind": "resource"}
+    name = found[1]
+    scale = Decimal(1000) if name == "cpu" else Decimal(1)
+    asked, used, capacity = (Decimal(one) / scale for one in found.groups()[1:])
+    return {
+        "kind": "resource",
+        "resource": name,
+        "requested": show_amount(name, asked),
+        "used": show_amount(name, used),
+        "capacity": show_amount(name, capacity),
+        "short": show_amount(name, max(asked + used - capacity, Decimal(0))),
+    }
+
+
+def _predicate(reason: str, message: str) -> dict[str, str]:
+    found = _PREDICATE.search(message)
+    return {
+        "kind": "predicate",
+        "predicate": reason,
+        "detail": (found[2] if found and found[2] else message).strip(),
+    }
+
+
+def _device(pod: Body, message: str) -> Symptom:
+    values = {"node": node_name(pod), "detail": message}
+    if found := _DEVICES.search(message):
+        values |= {"resource": found[1], "requested": found[2], "available": found[3]}
+    return _said(pod, "node.device-failed", message, values)
+
+
+def _shutdown_notes(snapshot: Snapshot, pod: Body) -> Iterator[tuple[str, str]]:
+    for event in events_in(snapshot, node_events_read(node_name(pod))):
+        if event.reason in {"Shutdown", "Rebooted"} or "shutting down" in event.message:
+            yield event.message, event.source
+
+
+# --- the pod is bound and not ended: how is its node? -----------------------------------------------------------
+
+
+def _node(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    name = node_name(pod)
+    trouble = trouble_of(snapshot)
+    if trouble and trouble.ready == "gone":
+        yield from _gone(snapshot, pod, trouble)
+        return
+    if trouble and not _works_regardless(pod, trouble):
+        yield from _lost(snapshot, pod, trouble)
+    yield from _not_picked_up(snapshot, pod)
+    if condition(pod, "Ready").get("status") == "True":
+        return
+    for pressure, since in _pressures(node_of(snapshot)):
+        message = condition(node_of(snapshot), pressure).get("message")
+        yield Symptom(
+            "node.pressure",
+            POD,
+            f"node {name} .status.conditions[{pressure}]",
+            f"{pressure} is True{since}: {message}",
+            {"pressure": pressure, "resource": _RESOURCES[pressure], "node": name},
+            parse_time(condition(node_of(snapshot), pressure).get("lastTransitionTime")),
+            notes=tuple(_pressure_notes(snapshot)),
+        )
+
+
+def _works_regardless(pod: Body, trouble: Trouble) -> bool:
+    """A pod on the host's network needs no pod network: it may be the very one that is to bring it."""
+    return (
+        trouble.ready == "False"
+        and bool((pod.get("spec") or {}).get("hostNetwork"))
+        and "network" in trouble.message.lower()
+    )
+
+
+def _lost(snapshot: Snapshot, pod: Body, trouble: Trouble) -> Iterator[Symptom]:
+    name = node_name(pod)
+    values = {
+        "node": name,
+        "ready": trouble.ready,
+        "reason": trouble.reason,
+        "detail": trouble.message.rstrip("."),
+        "kind": "self" if trouble.ready == "False" else "silent",
+        "shows": "Running" if says_running(pod) else "",
+    }
+    if trouble.since:
+        values["for"] = show_duration(snapshot.clock - trouble.since)
+    if trouble.heartbeat and trouble.ready == "Unknown":
+        values["silent_for"] = show_duration(snapshot.clock - trouble.heartbeat)
+    text = f"Ready is {trouble.ready}: {trouble.message}" if trouble.ready != "unknown" else trouble.message
+    kept = {key: value for key, value in values.items() if value}
+    yield Symptom(
+        "node.lost", POD, trouble.source, text, kept, trouble.since, notes=tuple(_lost_notes(snapshot, pod))
+    )
+    if trouble.ready in {"False", "Unknown"}:
+        values = {"node": name, "ready": trouble.ready}
+        yield Symptom("node.condition", POD, trouble.source, text, values, trouble.since)
+
+
+def _lost_notes(snapshot: Snapshot, pod: Body) -> Iterator[tuple[str, str]]:
+    if condition(pod, "ContainersReady").get("status") == "True" and says_running(pod):
+        yield "the pod's status is the last that was heard: its containers still say running", "pod.status"
+    for event in pod_events(snapshot):
+        if event.reason in {"NodeNotReady", "TaintManagerEviction"}:
+            yield event.message, event.source
+    taints = ((node_of(snapshot) or {}).get("spec") or {}).get("taints") or []
+    shown = [f"{one.get('key')}:{one.get('effect')}" for one in taints if one.get("effect") == "NoExecute"]
+    if shown:
+        wait = _tolerated(pod, [str(one.get("key")) for one in taints if one.get("effect") == "NoExecute"])
+        yield f"taints {', '.join(shown)}{wait}", f"node {node_name(pod)} .spec.taints"
+
+
+def _tolerated(pod: Body, keys: list[str]) -> str:
+    for one in (pod.get("spec") or {}).get("tolerations") or []:
+        if one.get("key") in keys and one.get("tolerationSeconds") is not None:
+            return f": the pod is evicted {one['tolerationSeconds']}s after them"
+        if one.get("key") in keys or (not one.get("key") and one.get("operator") == "Exists"):
+            return ": the pod tolerates them and stays where it is"
+    return ""
+
+
+def _gone(snapshot: Snapshot, pod: Body, trouble: Trouble) -> Iterator[Symptom]:
+    # A name that never was a node's is the scheduler's matter: no kubelet ever saw the pod.
+    if not (pod.get("status") or {}).get("startTime"):
+        return
     del snapshot
-    return ()
+    yield Symptom("node.gone", POD, trouble.source, trouble.message, {"node": node_name(pod)})
+
+
+def _not_picked_up(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    status = pod.get("status") or {}
+    if status.get("startTime") or status.get("containerStatuses") or status.get("initContainerStatuses"):
+        return
+    if status.get("phase") not in (None, "", "Pending", "Unknown"):
+        return
+    bound = parse_time(condition(pod, "PodScheduled").get("lastTransitionTime")) or parse_time(
+        (pod.get("metadata") or {}).get("creationTimestamp")
+    )
+    if bound is None or snapshot.clock - bound < _SILENT_AFTER:
+        return
+    waited = show_duration(snapshot.clock - bound)
+    notes = []
+    ready = condition(node_of(snapshot), "Ready")
+    if ready:
+        notes.append(
+            (
+                f"Ready is {ready.get('status')}: {ready.get('message')}",
+                f"node {node_name(pod)} .status.conditions[Ready]",
+            )
+        )
+    yield Symptom(
+        "node.pod-not-picked-up",
+        POD,
+        "pod.status",
+        f"bound {waited} ago, and neither startTime nor any container status was written since",
+        {"node": node_name(pod), "for": waited},
+        bound,
+        notes=tuple(notes),
+    )

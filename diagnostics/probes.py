@@ -1,21 +1,564 @@
-"""Stage probes."""
+"""Stage probes: what the kubelet asks the containers, what they answer, and what follows from it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from ._listening import listening
+from ._probe import (
+    Probe,
+    ProbeKind,
+    declared,
+    failure_of,
+    ports_of,
+    probes_of,
+    program,
+    shorten,
+    status_code,
+    why,
+)
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
+from poddoctor.pod.units import parse_time, quantity, show_cpu, show_duration
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+_PROBE = (
+    "probe",
+    "probe_field",
+    "field",
+    "handler",
+    "port",
+    "port_name",
+    "path",
+    "scheme",
+    "other_scheme",
+    "command",
+    "delay",
+    "period",
+    "timeout",
+    "threshold",
+    "budget",
+    "grace",
+    "declared",
+    "other_port",
+    "other_port_name",
+    "listens_on",
+    "loopback",
+    "cpu_limit",
+    "suggested_timeout",
+    "suggested_threshold",
+    "startup_threshold",
+    "has_startup",
+    "failure",
+    "status",
+    "why",
+    "counts",
+    "effect",
+    "mismatch",
+    "slow_start",
+)
+
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "probes.unhealthy": SymptomKind("The kubelet says that a probe fails, and the state agrees", _PROBE),
+    "probes.unready": SymptomKind(
+        "A container runs and its readiness probe has not succeeded", (*_PROBE, "for")
+    ),
+    "probes.starting": SymptomKind(
+        "A container started moments ago: its probe still has time", (*_PROBE, "left")
+    ),
+    "probes.unstarted": SymptomKind("A container's startup probe has used up its time", (*_PROBE, "for")),
+    "probes.killed": SymptomKind(
+        "A probe had the container killed", (*_PROBE, "lived", "times", "exit_code")
+    ),
+    "probes.killing-event": SymptomKind("The kubelet's own word that a probe had it killed", ("probe",)),
+    "probes.maybe-killed": SymptomKind(
+        "It ended by a signal, as after a failed probe, but no event says so", (*_PROBE, "lived", "exit_code")
+    ),
+    "probes.gate-unmet": SymptomKind(
+        "A readiness gate is not True while all containers are ready", ("gate", "gate_status", "setter")
+    ),
+}
+
+_UNHEALTHY = re.compile(
+    r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
+    re.S,
+)
+_KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
+_BACKOFF_RESET = timedelta(minutes=10)
+_SIGNALS = (137, 143)
+_STARTUP_SECONDS = 300
+_GATES = (
+    ("target-health.elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
+    ("target-health.alb.ingress.k8s.aws/", "the AWS Load Balancer Controller"),
+    ("cloud.google.com/load-balancer-neg-ready", "GKE's network endpoint group controller"),
+    ("networking.gke.io/", "GKE's load balancer controller"),
+    ("InPlaceUpdateReady", "OpenKruise"),
+    ("apps.kruise.io/", "OpenKruise"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unhealthy:
+    """An Unhealthy event, taken apart."""
+
+    kind: ProbeKind
+    counts: bool
+    text: str
+    event: Event
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The logs of containers whose probe is refused: they often say where the program listens."""
+    pod = _alive(snapshot)
+    if pod is None:
+        return
+    for one in containers(pod, "app", "sidecar"):
+        if any(_matters(pod, one, probe, snapshot) for probe in probes_of(one)):
+            yield from log_reads(snapshot, one.name)
+
+
+def _alive(snapshot: Snapshot) -> Body | None:
+    """The pod while probes matter to it: not ended, not being deleted."""
+    pod = pod_of(snapshot)
+    if pod is None or (pod.get("metadata") or {}).get("deletionTimestamp"):
+        return None
+    return None if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") else pod
+
+
+def _matters(pod: Body, one: Container, probe: Probe, snapshot: Snapshot) -> bool:
+    if probe.handler == "exec" or pod is None:
+        return False
+    return (one.is_running and not one.ready) or (
+        probe.kind != "readiness" and _ends_often(one, snapshot.clock)
+    )
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What the probes of each container say."""
+    pod = _alive(snapshot)
+    if pod is None:
+        return
+    events = pod_events(snapshot)
+    for one in containers(pod, "app", "sidecar"):
+        yield from _container(snapshot, one, events)
+    yield from _gates(pod)
+
+
+def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Iterator[Symptom]:
+    probes = {probe.kind: probe for probe in probes_of(one)}
+    if not probes:
+        return
+    unhealthy = _unhealthy(one, events)
+    killed = _killed(snapshot, one, probes, unhealthy, events)
+    yield from killed
+    if killed:
+        return
+    yield from _maybe_killed(snapshot, one, probes, unhealthy, events)
+    if not one.is_running or one.ready or _crashes_by_itself(one, snapshot.clock):
+        return
+    if "startup" in probes and not one.status.get("started"):
+        yield from _not_started(snapshot, one, probes["startup"], unhealthy.get("startup"))
+    elif "readiness" in probes:
+        yield from _not_ready(snapshot, one, probes["readiness"], unhealthy.get("readiness"))
+
+
+def _unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, _Unhealthy]:
+    """The last counted failure of each probe; an errored try only where there is nothing else."""
+    last: dict[ProbeKind, _Unhealthy] = {}
+    for event in events:
+        found = _UNHEALTHY.match(event.message) if event.reason == "Unhealthy" else None
+        if not found or event.container not in ("", one.name) or found[2] == "warning":
+            continue
+        kind: ProbeKind = found[1].lower()  # type: ignore[assignment]
+        seen = _Unhealthy(kind, found[2] == "failed", found[3].strip(), event)
+        # The tries that the program's end cuts short say nothing about why it ended.
+        if kind in last and last[kind].counts and (not seen.counts or "EOF" in seen.text):
+            continue
+        last[kind] = seen
+    return last
+
+
+# --- killed -----------------------------------------------------------------------------------------------
+
+
+def _killed(
+    snapshot: Snapshot,
+    one: Container,
+    probes: Mapping[ProbeKind, Probe],
+    unhealthy: Mapping[ProbeKind, _Unhealthy],
+    events: list[Event],
+) -> list[Symptom]:
+    killing = _killing_event(one, events)
+    if killing is None:
+        return []
+    event, kind = killing
+    probe = probes.get(kind)
+    if probe is None or not _last_end_agrees(one, event):
+        return []
+    past = _over(one, event, snapshot.clock)
+    seen = unhealthy.get(kind)
+    lived = _lived(one)
+    values = _attributes(snapshot, one, probe, seen, "kills")
+    values |= {"times": str(max(event.count, one.restarts, 1)), "exit_code": _exit_code(one)}
+    if lived:
+        values["lived"] = show_duration(lived)
+    if seen and _starts_slowly(snapshot, one, probe, lived, values):
+        values["slow_start"] = "yes"
+    found = [
+        Symptom(
+            "probes.killed",
+            one.subject,
+            event.source,
+            event.message + (f" ({event.count} times)" if event.count > 1 else ""),
+            {key: value for key, value in values.items() if value},
+            event.time,
+            past,
+            tuple(_budget_notes(one, probe, lived, values)),
+        ),
+        Symptom(
+            "probes.killing-event",
+            one.subject,
+            event.source,
+            event.message,
+            {"probe": kind},
+            event.time,
+            past,
+        ),
+    ]
+    if seen:
+        found.append(_event_symptom(one, seen, values, past=past))
+    return found
+
+
+def _killing_event(one: Container, events: list[Event]) -> tuple[Event, ProbeKind] | None:
+    for event in reversed(events):
+        found = _KILLING.search(event.message) if event.reason == "Killing" else None
+        if found and found[1] == one.name:
+            return event, "liveness" if found[2] == "liveness" else "startup"
+    return None
+
+
+def _last_end_agrees(one: Container, event: Event) -> bool:
+    """Whether the last end can be the one that the event speaks of (events of a noisy pod get lost)."""
+    end = one.terminated or one.last_terminated
+    if not end:
+        return True
+    if end.get("reason") == "OOMKilled":
+        return False
+    started, finished = parse_time(end.get("startedAt")), parse_time(end.get("finishedAt"))
+    if started and finished and event.time and started <= event.time <= finished + timedelta(seconds=5):
+        return True
+    if one.is_running and one.started_at and event.time and event.time >= one.started_at:
+        return True
+    return end.get("exitCode") in (*_SIGNALS, 0)
+
+
+def _over(one: Container, event: Event, clock: datetime) -> bool:
+    """Whether the container has got over it: serves again, and ended once or long ago."""
+    if not (one.is_running and one.ready):
+        return False
+    if event.time and one.started_at and event.time > one.started_at:
+        return False
+    ended = parse_time(one.last_terminated.get("finishedAt")) or event.time
+    return one.restarts <= 1 or ended is None or clock - ended > _BACKOFF_RESET
+
+
+def _lived(one: Container) -> timedelta | None:
+    end = one.terminated or one.last_terminated
+    started, finished = parse_time(end.get("startedAt")), parse_time(end.get("finishedAt"))
+    return finished - started if started and finished else None
+
+
+def _exit_code(one: Container) -> str:
+    end = one.terminated or one.last_terminated
+    return str(end["exitCode"]) if end.get("exitCode") is not None else ""
+
+
+def _budget_notes(
+    one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
+) -> Iterator[tuple[str, str]]:
+    text = f"{probe.asks}: killed after {probe.arithmetic} = {probe.budget}s"
+    if lived is not None:
+        text += f"; the last run lived {show_duration(lived)}, exit code {values.get('exit_code') or '?'}"
+    yield text, f"{one.spec_path}.{probe.field}"
+    yield from _port_notes(one, values)
+
+
+def _port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if values.get("failure") != "refused":
+        return
+    if values.get("mismatch"):
+        yield f"declared ports: {values.get('declared') or 'none'}", f"{one.spec_path}.ports"
+    if values.get("listens_on"):
+        yield f"the program says it listens on {values['listens_on']}", f"log {one.name}"
+
+
+def _starts_slowly(
+    snapshot: Snapshot, one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
+) -> bool:
+    """Killed at the first budget, nothing listened yet, and the log ends in the middle of starting."""
+    if (
+        values.get("failure") not in ("refused", "timeout")
+        or values.get("mismatch")
+        or values.get("listens_on")
+    ):
+        return False
+    if probe.kind == "liveness" and lived is not None:
+        limit = probe.budget + 2 * probe.period + 5 + (probe.grace or _grace(snapshot))
+        if lived.total_seconds() > limit:
+            return False
+    return probe.kind == "startup" or bool(_starting_line(snapshot, one))
+
+
+_STARTING = re.compile(
+    r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
+    r"importing|compiling|preparing|restoring|replaying)"
+)
+
+
+def _starting_line(snapshot: Snapshot, one: Container) -> str:
+    for read in log_reads(snapshot, one.name):
+        lines = [line for line in (log_text(snapshot, read) or "").splitlines() if line.strip()]
+        for line in reversed(lines[-3:]):
+            if _STARTING.search(line):
+                return line
+    return ""
+
+
+def _grace(snapshot: Snapshot) -> int:
+    seconds = ((pod_of(snapshot) or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
+    return 30 if seconds is None else int(seconds)
+
+
+def _maybe_killed(
+    snapshot: Snapshot,
+    one: Container,
+    probes: Mapping[ProbeKind, Probe],
+    unhealthy: Mapping[ProbeKind, _Unhealthy],
+    events: list[Event],
+) -> Iterator[Symptom]:
+    """An end by SIGTERM or SIGKILL with a probe that can kill, when the events are gone."""
+    end = one.terminated or one.last_terminated
+    probe = probes.get("liveness") or probes.get("startup")
+    if probe is None or end.get("reason") == "OOMKilled" or end.get("exitCode") not in _SIGNALS:
+        return
+    if any(event.reason == "Killing" and event.container in ("", one.name) for event in events):
+        return
+    lived, seen = _lived(one), unhealthy.get(probe.kind)
+    # Kubelet cannot have killed it before the probe had failed often enough.
+    if lived is None or lived.total_seconds() < probe.delay + (probe.failures - 1) * probe.period - 1:
+        return
+    values = _attributes(snapshot, one, probe, seen, "kills")
+    values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
+    clock_over = one.is_running and one.ready and (one.restarts <= 1 or not _ends_often(one, snapshot.clock))
+    yield Symptom(
+        "probes.maybe-killed",
+        one.subject,
+        f"{one.status_path}.{'state' if one.terminated else 'lastState'}.terminated",
+        f"exit code {end.get('exitCode')} after {show_duration(lived)}, reason {end.get('reason') or 'none'}",
+        {key: value for key, value in values.items() if value},
+        parse_time(end.get("finishedAt")),
+        clock_over,
+        tuple(_budget_notes(one, probe, lived, values)),
+    )
+    if seen:
+        yield _event_symptom(one, seen, values, past=clock_over)
+
+
+def _ends_often(one: Container, clock: datetime) -> bool:
+    """Whether it ended within the kubelet's back-off reset, or waits to be started again."""
+    ended = parse_time((one.terminated or one.last_terminated).get("finishedAt"))
+    return not one.is_running or (ended is not None and clock - ended <= _BACKOFF_RESET)
+
+
+def _crashes_by_itself(one: Container, clock: datetime) -> bool:
+    """Whether it keeps ending on its own: then it is unready because it ended, not because of a probe."""
+    if not one.restarts or not _ends_often(one, clock) or one.started_at is None:
+        return False
+    lived = _lived(one)
+    return lived is not None and clock - one.started_at < lived + timedelta(seconds=30)
+
+
+# --- not ready, not started ---------------------------------------------------------------------------------
+
+
+def _not_started(
+    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None
+) -> Iterator[Symptom]:
+    running = snapshot.clock - one.started_at if one.started_at else None
+    errored = seen is not None and not seen.counts
+    unknown_port = bool(probe.port_name) and not probe.port
+    values = _attributes(snapshot, one, probe, seen, "never-started")
+    if running is not None and running.total_seconds() <= probe.budget and not (errored or unknown_port):
+        yield _starting(one, probe, values, running)
+        if seen and values.get("failure") in ("not-found", "scheme", "grpc-unimplemented"):
+            yield _event_symptom(one, seen, values)
+        return
+    text = f"started is false: {probe.asks} has not succeeded"
+    if running is not None:
+        text += f" in {show_duration(running)}"
+        values["for"] = show_duration(running)
+    yield _state("probes.unstarted", one, probe, values, text)
+    if seen:
+        yield _event_symptom(one, seen, values)
+
+
+def _not_ready(
+    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None
+) -> Iterator[Symptom]:
+    running = snapshot.clock - one.started_at if one.started_at else None
+    values = _attributes(snapshot, one, probe, seen, "unready")
+    known = values.get("failure") in ("port-unknown", "command-missing")
+    if running is not None and running.total_seconds() <= probe.budget and not known:
+        yield _starting(one, probe, values, running)
+        return
+    text = f"ready is false: {probe.asks} does not succeed"
+    if running is not None:
+        text += f", running for {show_duration(running)}"
+        values["for"] = show_duration(running)
+    yield _state("probes.unready", one, probe, values, text)
+    if seen:
+        yield _event_symptom(one, seen, values)
+
+
+def _starting(one: Container, probe: Probe, values: Mapping[str, str], running: timedelta) -> Symptom:
+    left = timedelta(seconds=probe.budget) - running
+    text = f"running for {show_duration(running)}; the {probe.kind} probe has {probe.arithmetic}"
+    return _state("probes.starting", one, probe, {**values, "left": show_duration(left)}, text)
+
+
+def _state(name: str, one: Container, probe: Probe, values: Mapping[str, str], text: str) -> Symptom:
+    notes = [
+        (
+            f"{probe.asks}, {probe.arithmetic}, timeout {probe.timeout}s",
+            f"{one.spec_path}.{probe.field}",
+        ),
+        *_port_notes(one, values),
+    ]
+    attributes = {key: value for key, value in values.items() if value}
+    return Symptom(name, one.subject, one.status_path, text, attributes, one.started_at, notes=tuple(notes))
+
+
+def _event_symptom(
+    one: Container, seen: _Unhealthy, values: Mapping[str, str], *, past: bool = False
+) -> Symptom:
+    text = shorten(seen.event.message, 300) + (f" ({seen.event.count} times)" if seen.event.count > 1 else "")
+    attributes = {key: value for key, value in values.items() if value}
+    return Symptom(
+        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past
+    )
+
+
+def _attributes(
+    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None, effect: str
+) -> dict[str, str]:
+    """All that titles and commands need of a probe and its failure."""
+    text = seen.text if seen else ""
+    failure = failure_of(text, probe) if seen else ""
+    if probe.port_name and not probe.port:
+        failure = "port-unknown"
+    values = {
+        "probe": probe.kind,
+        "probe_field": probe.field,
+        "field": "initContainers" if one.kind == "sidecar" else "containers",
+        "handler": probe.handler,
+        "port": probe.port,
+        "port_name": probe.port_name,
+        "path": probe.path if probe.handler == "http" else "",
+        "scheme": probe.scheme if probe.handler == "http" else "",
+        "other_scheme": {"HTTP": "HTTPS", "HTTPS": "HTTP"}.get(probe.scheme, ""),
+        "command": program(probe),
+        "delay": str(probe.delay),
+        "period": str(probe.period),
+        "timeout": str(probe.timeout),
+        "threshold": str(probe.failures),
+        "budget": f"{probe.budget}s",
+        "grace": str(_grace(snapshot)),
+        "declared": declared(one),
+        "cpu_limit": _cpu_limit(one),
+        "suggested_timeout": str(max(5, probe.timeout * 2)),
+        "suggested_threshold": str(_threshold_for(probe)),
+        "startup_threshold": str(max(30, -(-_STARTUP_SECONDS // probe.period))),
+        "has_startup": "yes" if one.spec.get("startupProbe") else "no",
+        "failure": failure,
+        "status": status_code(text),
+        "why": why(probe, failure, text) if failure else "",
+        "counts": ("yes" if seen.counts else "no") if seen else "",
+        "effect": effect,
+    }
+    return values | _port_values(snapshot, one, probe, failure)
+
+
+def _threshold_for(probe: Probe) -> int:
+    """Enough failures for four times today's budget, and at least five minutes."""
+    return max(-(-4 * probe.budget // probe.period), -(-_STARTUP_SECONDS // probe.period))
+
+
+def _cpu_limit(one: Container) -> str:
+    limit = quantity(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu"))
+    return show_cpu(limit) if limit is not None else ""
+
+
+def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
+    """Which port was probably meant: declared by the container, or named in its log."""
+    values: dict[str, str] = {}
+    numbers = [
+        str(port.get("containerPort")) for port in ports_of(one) if port.get("protocol", "TCP") == "TCP"
+    ]
+    if failure == "port-unknown" and ports_of(one):
+        named = [str(port["name"]) for port in ports_of(one) if port.get("name")]
+        values["other_port"] = numbers[0] if len(numbers) == 1 else ""
+        values["other_port_name"] = named[0] if len(named) == 1 else ""
+    if failure not in ("refused", "timeout"):
+        return values
+    spoken = listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
+    ports = {place.port for place in spoken}
+    if spoken and failure == "refused":
+        values["listens_on"] = ", ".join(dict.fromkeys(str(place) for place in spoken))
+    if probe.port in ports:
+        local = [place for place in spoken if place.port == probe.port]
+        if failure == "refused" and all(place.loopback for place in local):
+            values |= {"loopback": "yes", "mismatch": "yes"}
+        return values
+    if failure == "refused" and ports:
+        return values | {"mismatch": "yes", "other_port": min(ports) if len(ports) == 1 else ""}
+    if failure == "refused" and numbers and probe.port not in numbers:
+        return values | {"mismatch": "yes", "other_port": numbers[0] if len(numbers) == 1 else ""}
+    return values
+
+
+# --- readiness gates ----------------------------------------------------------------------------------------
+
+
+def _gates(pod: Body) -> Iterator[Symptom]:
+    if condition(pod, "ContainersReady").get("status") != "True":
+        return
+    if condition(pod, "Ready").get("status") == "True":
+        return
+    for gate in (pod.get("spec") or {}).get("readinessGates") or []:
+        name = str(gate.get("conditionType") or "")
+        now = condition(pod, name)
+        if not name or now.get("status") == "True":
+            continue
+        status = str(now.get("status") or "missing")
+        setter = next((who for prefix, who in _GATES if name.startswith(prefix)), "")
+        notes = []
+        if message := condition(pod, "Ready").get("message"):
+            notes.append((str(message), "pod.status.conditions[Ready]"))
+        yield Symptom(
+            "probes.gate-unmet",
+            POD,
+            f"pod.status.conditions[{name}]",
+            f"the containers are ready, but condition {name} is {status}"
+            + (
+                f": {now.get('message') or now.get('reason')}"
+                if now.get("message") or now.get("reason")
+                else ""
+            ),
+            {"gate": name, "gate_status": status} | ({"setter": setter} if setter else {}),
+            parse_time(condition(pod, "Ready").get("lastTransitionTime")),
+            notes=tuple(notes),
+        )

@@ -92,6 +92,11 @@ def _holds(clause: Clause, symptom: Symptom) -> Mapping[str, str] | None:
     return None if found is None else {key: value for key, value in found.groupdict().items() if value}
 
 
+def holds(clause: Clause, symptom: Symptom) -> bool:
+    """Whether the clause is true of the symptom; the completeness tests ask it of every recording."""
+    return _holds(clause, symptom) is not None
+
+
 def _reaches(symptom: Symptom, subject: Subject) -> bool:
     """What holds for the pod or its workload holds for each container in it."""
     return symptom.subject == subject or symptom.subject.kind != "container"

@@ -60,7 +60,7 @@ class PlaybookError(Exception):
 
 
 @dataclass(frozen=True)
-class _Wrong(Exception):  # noqa: N818 - never leaves this module
+class _Wrong(Exception):
     """What is wrong and where in the document, before the line is known."""
 
     message: str

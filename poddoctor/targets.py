@@ -35,7 +35,7 @@ class TargetError(Exception):
     """A target that cannot be used; the message is one line for the user."""
 
 
-class BadTarget(TargetError):  # noqa: N818 - named for what it is: a usage mistake
+class BadTarget(TargetError):
     """What was typed is no target."""
 
 

@@ -55,7 +55,9 @@ def test_a_good_one(tmp_path: Path) -> None:
         ("since: 0.1.0\n", "", 1, "since is missing"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, says: str) -> None:
+def test_what_is_wrong_is_told_with_its_line(
+    tmp_path: Path, old: str, new: str, line: int, says: str
+) -> None:
     assert old in GOOD
     with pytest.raises(playbook.PlaybookError) as caught:
         load(tmp_path, GOOD.replace(old, new))

@@ -10,7 +10,14 @@ from poddoctor.pod import units
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("500m", "0.5"), ("2", "2"), ("64Mi", str(64 * 2**20)), ("1e3", "1000"), ("1.5Gi", str(3 * 2**29)), ("1k", "1000")],
+    [
+        ("500m", "0.5"),
+        ("2", "2"),
+        ("64Mi", str(64 * 2**20)),
+        ("1e3", "1000"),
+        ("1.5Gi", str(3 * 2**29)),
+        ("1k", "1000"),
+    ],
 )
 def test_quantity(text: str, value: str) -> None:
     assert units.quantity(text) == Decimal(value)
@@ -23,7 +30,13 @@ def test_no_quantity(text: object) -> None:
 
 @pytest.mark.parametrize(
     ("resource", "amount", "text"),
-    [("cpu", "1.5", "1500m"), ("cpu", "2", "2"), ("memory", str(2**30), "1Gi"), ("pods", "110", "110"), ("memory", "0", "0")],
+    [
+        ("cpu", "1.5", "1500m"),
+        ("cpu", "2", "2"),
+        ("memory", str(2**30), "1Gi"),
+        ("pods", "110", "110"),
+        ("memory", "0", "0"),
+    ],
 )
 def test_show_amount(resource: str, amount: str, text: str) -> None:
     assert units.show_amount(resource, Decimal(amount)) == text
@@ -41,7 +54,8 @@ def test_no_time(text: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(59, "59s"), (119, "119s"), (125, "2m5s"), (3000, "50m"), (15120, "4h12m"), (600000, "6d"), (-5, "0s")]
+    ("seconds", "text"),
+    [(59, "59s"), (119, "119s"), (125, "2m5s"), (3000, "50m"), (15120, "4h12m"), (600000, "6d"), (-5, "0s")],
 )
 def test_duration(seconds: int, text: str) -> None:
     assert units.show_duration(timedelta(seconds=seconds)) == text

@@ -1,0 +1,49 @@
+"""Where a program says that it listens: the address and port in its log."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_LINE = re.compile(
+    r"(?i)\blisten|\bserving|\brunning (?:on|at)|\bbound to|\bstarted (?:on|at|server)|\bport\b"
+)
+_PLACE = re.compile(
+    r"(?i)(?:https?://|\btcp://|\bon |\bat |address |\bto |=|\s|\[)"
+    r"(?P<host>\[?::1?\]?|\*|localhost|(?:\d{1,3}\.){3}\d{1,3})?:(?P<port>\d{2,5})\b"
+)
+_PORT = re.compile(
+    r"(?i)(?:listening|serving|running|started|bound)\b[^\n]{0,60}?\bport(?:\(s\))?\s*[:=]?\s*(?P<port>\d{2,5})\b"
+)
+_FAILED = re.compile(r"(?i)refused|error|fail|cannot|can't|timed? ?out|connect(?:ing|ed)? to")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One address that a program says it listens on; ``host`` is empty when it did not say."""
+
+    host: str
+    port: str
+
+    @property
+    def loopback(self) -> bool:
+        """Whether only the pod itself can reach it."""
+        return self.host in {"localhost", "::1"} or self.host.startswith("127.")
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}" if self.host else f"port {self.port}"
+
+
+def listening(logs: Iterable[str]) -> list[Place]:
+    """The places that the logs name, each once. Lines about clients and failures are passed over."""
+    found: dict[Place, None] = {}
+    for text in logs:
+        for line in text.splitlines():
+            if not _LINE.search(line) or _FAILED.search(line):
+                continue
+            for match in _PLACE.finditer(line):
+                found[Place((match["host"] or "").strip("[]"), match["port"])] = None
+            if not _PLACE.search(line) and (match := _PORT.search(line)):
+                found[Place("", match["port"])] = None
+    return list(found)

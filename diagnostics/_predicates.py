@@ -1,0 +1,279 @@
+"""Each node judged as the scheduler's filters judge it, but with every failing filter and its numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from poddoctor.model import Body
+
+from . import _resources as res
+from . import _selectors as sel
+from ._affinity import PodRules
+from ._world import World
+
+_CONTROL_PLANE = re.compile(r"^node-role\.kubernetes\.io/(?:control-plane|controlplane|master|etcd|infra)$")
+_STATE = re.compile(r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$")
+_UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
+_ZONES = (
+    "topology.kubernetes.io/zone",
+    "topology.kubernetes.io/region",
+    "failure-domain.beta.kubernetes.io/zone",
+    "failure-domain.beta.kubernetes.io/region",
+)
+# What the message calls a kind; kinds that are not here have the same name there.
+IN_MESSAGE = {"selector": "affinity", "exceeds": "resources"}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One filter that a node does not pass: kind, the reason in words, and its facts."""
+
+    kind: str
+    text: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    resource: str = ""
+    short: Decimal = Decimal(0)
+    share: float = 0.0
+    index: int = 0
+    pods: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One node with all that keeps the pod off it. ``complete`` is false when its pods are not known."""
+
+    node: Body
+    failures: tuple[Failure, ...]
+    complete: bool
+    free: Mapping[str, Decimal]
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return sel.name_of(self.node)
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its failures."""
+        return frozenset(one.kind for one in self.failures)
+
+    def of(self, *kinds: str) -> list[Failure]:
+        """Its failures of these kinds."""
+        return [one for one in self.failures if one.kind in kinds]
+
+
+def judge(world: World) -> list[Verdict]:
+    """Every node's verdict, in the order of the list."""
+    rules = PodRules(world) if world.everywhere else None
+    asked = res.pod_requests(world.pod)
+    return [_judge_one(world, rules, asked, node) for node in world.nodes]
+
+
+def _judge_one(
+    world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body
+) -> Verdict:
+    name = sel.name_of(node)
+    failures = [
+        *_cordon_and_taints(world.pod, node),
+        *_selection(world.pod, node),
+    ]
+    complete = world.knows_pods_on(name)
+    pods = world.pods_on(name) if complete else []
+    if complete:
+        failures += _ports(world.pod, pods)
+    room, free = _room(asked, node, pods, complete=complete)
+    failures += room
+    failures += _volumes(world, node)
+    if rules is not None:
+        for miss in rules.misses(node):
+            facts = {"topology_key": miss.topology, "selector_wanted": miss.selector, **dict(miss.facts)}
+            failures.append(Failure(miss.kind, miss.text, facts, index=miss.index, pods=miss.pods))
+    return Verdict(node, tuple(failures), complete and (world.everywhere or rules is not None), free)
+
+
+def _cordon_and_taints(pod: Body, node: Body) -> Iterable[Failure]:
+    tolerations = (pod.get("spec") or {}).get("tolerations") or []
+    cordon = {"key": _UNSCHEDULABLE, "effect": "NoSchedule"}
+    cordoned = bool((node.get("spec") or {}).get("unschedulable"))
+    if cordoned and not any(sel.tolerates(one, cordon) for one in tolerations):
+        yield Failure("cordoned", "it is cordoned (spec.unschedulable)")
+    for taint in sel.untolerated(tolerations, node):
+        key, shown = str(taint.get("key")), sel.show_taint(taint)
+        facts = {
+            "taint": shown,
+            "taint_key": key,
+            "taint_effect": str(taint.get("effect")),
+            **({"taint_value": str(taint["value"])} if taint.get("value") else {}),
+        }
+        if key == _UNSCHEDULABLE:
+            if not cordoned:
+                yield Failure("cordoned", f"taint {shown}: it is cordoned", facts)
+        elif _CONTROL_PLANE.match(key):
+            yield Failure("control-plane", f"taint {shown} is not tolerated (by design)", facts)
+        elif _STATE.match(key):
+            yield Failure("node-state", f"taint {shown}{_state(node)}", facts)
+        else:
+            yield Failure("taint", f"taint {shown} is not tolerated", facts)
+
+
+def _state(node: Body) -> str:
+    for one in (node.get("status") or {}).get("conditions") or []:
+        bad = one.get("status") != "True" if one.get("type") == "Ready" else one.get("status") == "True"
+        if bad and (one.get("message") or one.get("reason")):
+            return f": {one.get('type')} is {one.get('status')}, {one.get('message') or one.get('reason')}"
+    return ""
+
+
+def _selection(pod: Body, node: Body) -> Iterable[Failure]:
+    labels = sel.labels_of(node)
+    misses = sel.selector_misses(pod, node)
+    if misses:
+        parts = []
+        for key, value in misses.items():
+            have = f"it has {key}={labels[key]}" if key in labels else f"it has no label {key}"
+            parts.append(f"nodeSelector wants {key}={value}, {have}")
+        yield Failure("selector", "; ".join(parts), {"count": str(len(misses))})
+    terms = sel.required_terms(pod)
+    if terms is None or sel.node_term_matches(terms, node):
+        return
+    best = min(
+        ((index, sel.term_misses(term, node)) for index, term in enumerate(terms)),
+        key=lambda one: 99 if one[1] is None else len(one[1]),
+        default=(0, None),
+    )
+    if best[1] is None:
+        yield Failure("affinity", "the node affinity has only empty terms, which match no node")
+        return
+    parts = []
+    for kind, _, one in best[1]:
+        key = str(one.get("key"))
+        own = sel.name_of(node) if kind == "matchFields" else labels.get(key)
+        parts.append(
+            f"affinity wants {sel.show_requirement(one)}, it has "
+            + (f"{key}={own}" if own is not None else f"no label {key}")
+        )
+    fields = "yes" if any(kind == "matchFields" for kind, *_ in best[1]) else "no"
+    facts = {"count": str(len(parts)), "term": str(best[0]), "fields": fields}
+    yield Failure("affinity", "; ".join(parts), facts, index=best[0])
+
+
+def host_ports(pod: Body) -> list[tuple[int, str, str]]:
+    """The host ports of the pod: (port, protocol, address)."""
+    spec = pod.get("spec") or {}
+    sidecars = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+    found = []
+    for one in [*(spec.get("containers") or []), *sidecars]:
+        for port in one.get("ports") or []:
+            number = port.get("hostPort") or (port.get("containerPort") if spec.get("hostNetwork") else 0)
+            if number:
+                address = str(port.get("hostIP") or "0.0.0.0")  # noqa: S104 - the API's own default
+                found.append((int(number), str(port.get("protocol") or "TCP"), address))
+    return found
+
+
+def _ports(pod: Body, pods: Iterable[Body]) -> Iterable[Failure]:
+    every = "0.0.0.0"  # noqa: S104 - what the API means by no address
+    wanted = host_ports(pod)
+    if not wanted:
+        return
+    for other in pods:
+        for number, protocol, address in wanted:
+            for theirs in host_ports(other):
+                meets = address == theirs[2] or every in (address, theirs[2])
+                if (number, protocol) == theirs[:2] and meets:
+                    holder = f"{sel.namespace_of(other)}/{sel.name_of(other)}"
+                    facts = {"host_port": str(number), "protocol": protocol, "holder": holder}
+                    text = f"host port {number}/{protocol} is taken by pod {holder}"
+                    yield Failure("ports", text, facts, pods=(holder,))
+
+
+def _room(
+    asked: Mapping[str, Decimal], node: Body, pods: list[Body], *, complete: bool
+) -> tuple[list[Failure], dict[str, Decimal]]:
+    """Failures for pod count and resources, and what is free of each resource."""
+    total = res.allocatable(node)
+    used = res.used_on(pods)
+    free = {resource: amount - used.get(resource, Decimal(0)) for resource, amount in total.items()}
+    failures = []
+    limit = total.get("pods")
+    if complete and limit is not None and len(pods) + 1 > limit:
+        text = f"it has {len(pods)} pods of {limit} allowed"
+        failures.append(Failure("pods", text, {"max_pods": str(limit), "pods_now": str(len(pods))}))
+    for resource, amount in sorted(asked.items()):
+        if amount <= 0:
+            continue
+        has, left = total.get(resource, Decimal(0)), free.get(resource, Decimal(0))
+        if amount > has:
+            failures.append(_shortage("exceeds", resource, amount, has, has))
+        elif complete and amount > left:
+            failures.append(_shortage("resources", resource, amount, has, left))
+    return failures, free
+
+
+def _shortage(kind: str, resource: str, asked: Decimal, total: Decimal, free: Decimal) -> Failure:
+    short = asked - free
+    share = float(short / asked)
+    numbers = {
+        "resource": resource,
+        "asked": res.show(resource, asked),
+        "allocatable": res.show(resource, total),
+        "free": res.show(resource, free),
+        "short": res.show(resource, short),
+    }
+    if kind == "exceeds" and not total:
+        text = f"it has no {resource} at all ({numbers['asked']} asked)"
+    elif kind == "exceeds":
+        text = (
+            f"{resource}: {numbers['asked']} asked, more than its whole {numbers['allocatable']} "
+            f"(short by {numbers['short']})"
+        )
+    else:
+        text = (
+            f"{resource}: {numbers['asked']} asked, {numbers['free']} of {numbers['allocatable']} free "
+            f"(short by {numbers['short']})"
+        )
+    return Failure(kind, text, numbers, resource=resource, short=short, share=share)
+
+
+def volume_terms(volume: Body) -> list[Body] | None:
+    """The node selector terms that a PersistentVolume is tied to, or None."""
+    needed = ((volume.get("spec") or {}).get("nodeAffinity") or {}).get("required")
+    return None if needed is None else list(needed.get("nodeSelectorTerms") or [])
+
+
+def show_volume_place(volume: Body) -> str:
+    """Where a volume is, in words."""
+    terms = volume_terms(volume)
+    if terms is None:
+        labels = sel.labels_of(volume)
+        return ", ".join(f"{key}={labels[key]}" for key in _ZONES if key in labels)
+    words = [
+        " and ".join(
+            sel.show_requirement(one)
+            for one in [*(term.get("matchExpressions") or []), *(term.get("matchFields") or [])]
+        )
+        for term in terms
+    ]
+    return " or ".join(filter(None, words))
+
+
+def _volumes(world: World, node: Body) -> Iterable[Failure]:
+    for claim, volume in world.volumes:
+        if not volume_fits(volume, node):
+            place = show_volume_place(volume)
+            facts = {"claim": claim, "volume": sel.name_of(volume), "place": place}
+            yield Failure("pv", f"volume {sel.name_of(volume)} of claim {claim} needs {place}", facts)
+
+
+def volume_fits(volume: Body, node: Body) -> bool:
+    """Whether a bound volume can be used on this node: its node affinity, and its zone labels."""
+    terms = volume_terms(volume)
+    if terms is not None and not sel.node_term_matches(terms, node):
+        return False
+    labels, mine = sel.labels_of(volume), sel.labels_of(node)
+    if not any(key in mine for key in _ZONES):
+        return True
+    return all(mine.get(key) in labels[key].split("__") for key in _ZONES if key in labels and key in mine)

@@ -1,0 +1,115 @@
+"""What a container runtime said when it could not start a process, read into a problem and its details.
+
+The texts of containerd and CRI-O with runc, crun, youki, Kata and gVisor, and of Docker, from many versions:
+each pattern keeps to the words that did not change.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_NAME = r"\\*[\"'`‘](?P<program>.*?)\\*[\"'`’]"
+# In this order: the first that matches says what the problem is.
+_PROBLEMS: tuple[tuple[str, str], ...] = (
+    ("memory", r"container init was OOM-killed|OOM: the memory limit could be too low"),
+    ("memory", r"memory limit (?P<limit>\S+) too low"),
+    ("memory", r"unable to set memory limit to (?P<limit>\d+) \(current usage"),
+    ("memory", r"memory(?:\.limit_in_bytes|\.max)\\*[\"'`]?: (?:device or resource busy|invalid argument)"),
+    ("memory", r"Minimum memory limit (?:allowed is|can not be less than)"),
+    ("name-reserved", r"failed to reserve container name|is reserved for \\*[\"']?\w"),
+    ("name-reserved", r"[Nn]ame .{0,200}is already in use by|reserving \w+ name .*name is reserved"),
+    ("user", r"no (?:users|groups) found"),
+    ("user", r"unable to find (?:user|group) (?P<user>[^:\s]+)"),
+    ("user", r"user (?P<user>\S+) not found in /etc/passwd|no such user|setup user: |linux spec user: "),
+    ("directory", r"chdir to cwd \(\\*[\"'](?P<directory>.*?)\\*[\"']\).*?failed: (?P<why>[\w ]+)"),
+    ("directory", r"chdir (?:to )?[`'\"]?(?P<directory>/[^`'\":]*)[`'\"]?: (?P<why>[\w ]+)"),
+    ("directory", r"working directory \\*['\"](?P<directory>.*?)\\*['\"] is invalid"),
+    ("directory", r"container (?:init|process): mkdir (?P<directory>/[^:]*): (?P<why>[\w -]+)"),
+    ("device", r"nvidia-container-cli: (?P<why>[^\n\"\\]{1,120})"),
+    ("device", r"unresolvable CDI devices (?P<device>[^\s:\"]+)|failed to inject CDI devices"),
+    ("device", r"CDI host device \\*[\"']?(?P<device>/dev/[^\"'\\:\s]+)"),
+    ("device", r"while adding custom device \\*[\"'](?P<device>[^\"'\\]+)"),
+    ("device", r"(?:lstat|stat|open) (?P<device>/dev/[^:\s]+): no such (?:file|device)"),
+    ("device", r"failed to set devices mapping|could not select device driver"),
+    ("no-command", r"[Nn]o command specified|args must not be empty|process\.args.{0,20}(?:empty|must)"),
+    ("interpreter", rf"exec container process \(missing dynamic library\?\) {_NAME}"),
+    ("interpreter", rf"exec container process {_NAME}: No such file or directory"),
+    ("interpreter", r"exec user process caused:? \\*\"?no such file or directory"),
+    ("format", rf"exec container process {_NAME}: Exec format error"),
+    ("format", r"[Ee]xec format error"),
+    ("not-executable", rf"exec: {_NAME}: (?:stat [^:]*: )?(?P<why>permission denied|is a directory)"),
+    ("not-executable", rf"executable file {_NAME} .{{0,30}}Permission denied"),
+    ("not-executable", r"open executable: (?P<why>Permission denied|Operation not permitted)"),
+    ("not-executable", rf"exec container process {_NAME}: Permission denied"),
+    ("not-executable", r"exec user process caused:? \\*\"?permission denied"),
+    ("not-found", rf"exec: {_NAME}: (?:stat [^:]*: no such file|executable file not found|no such file)"),
+    ("not-found", rf"executable (?:file )?{_NAME}(?: for container)? not found"),
+    ("not-found", rf"error finding executable {_NAME}"),
+    ("not-found", r"failed to load (?P<program>/\S+): no such file"),
+    ("not-found", r"the file (?P<program>\S+) was not found"),
+    ("not-found", r"CreateProcess\S* (?P<program>.+?): (?:The system cannot find|failure in a Windows)"),
+    ("not-found", r"executable file not found in \$PATH|open executable: No such file"),
+)
+# Only after the runtime's own words: an application may print any of the above.
+_RUNTIME = re.compile(
+    r"OCI runtime|containerd task|containerd container|shim task|runc create|container create failed"
+    r"|failed to (?:start|create|generate|reserve) container|container init|crun:|container_linux\.go"
+    r"|Error response from daemon|no command specified|reserved for|name is reserved|hcs::System"
+)
+# In the log of a container whose exec failed: the runtime's process writes there until it is replaced.
+_EXEC_LOG = re.compile(
+    r"^(?:\{\"msg\":\s*\"|exec container process caused \")?"
+    r"(?:standard_init_linux\.go:\d+: |panic: standard_init_linux\.go:\d+: )?"
+    r"exec (?:user process caused:? \\*[\"']?|container process (?:\(missing dynamic library\?\) )?[`'\"\\]*)?"
+    r"(?P<program>/?[^\s:`'\"\\]*)[`'\"\\]*(?:: )?"
+    r"(?P<why>exec format error|no such file or directory|permission denied|operation not permitted"
+    r"|argument list too long)",
+    re.IGNORECASE,
+)
+_EXEC_WHY = {
+    "exec format error": "format",
+    "no such file or directory": "interpreter",
+    "permission denied": "not-executable",
+    "operation not permitted": "not-permitted",
+    "argument list too long": "too-long",
+}
+_NOISE = re.compile(
+    r"^(?:Error: |rpc error: code = \w+ desc = |failed to (?:create|start) container(?:d task)?[^:]*: "
+    r"|failed to create (?:shim )?task: |OCI runtime (?:create|start) failed: |runc create failed: "
+    r"|container create failed: |container_linux\.go:\d+: |process_linux\.go:\d+: "
+    r"|Error response from daemon: |unable to start container process: |starting container process caused:? "
+    r"|error during container init: |time=\S+ level=\w+ msg=)+"
+)
+
+
+def is_runtime_text(text: str) -> bool:
+    """Whether this text comes from the runtime, and not from the application."""
+    return bool(_RUNTIME.search(text))
+
+
+def problem_of(text: str) -> tuple[str, Mapping[str, str]]:
+    """The problem that a runtime's text states, and the details in it; ``other`` when it is none we know."""
+    for problem, pattern in _PROBLEMS:
+        if found := re.search(pattern, text, re.DOTALL):
+            return problem, {key: _clean(value) for key, value in found.groupdict().items() if value}
+    return "other", {}
+
+
+def exec_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
+    """The problem in a log line that the runtime wrote when the kernel refused the program, else None."""
+    found = _EXEC_LOG.search(line.strip())
+    if found is None:
+        return None
+    program = found["program"]
+    return _EXEC_WHY[found["why"].lower()], {"program": program} if program else {}
+
+
+def core(text: str) -> str:
+    """The runtime's text without the names of the layers that passed it on."""
+    short = _NOISE.sub("", text.strip())
+    return short.removesuffix(": unknown").strip() or text.strip()
+
+
+def _clean(text: str) -> str:
+    return text.replace('\\"', '"').replace("\\", "").strip().removesuffix(": unknown").rstrip(",;")

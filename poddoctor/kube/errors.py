@@ -1,0 +1,49 @@
+"""What can go wrong on the way to a cluster: one clear line each, what is wrong and what to do."""
+
+from __future__ import annotations
+
+import json
+
+_MOST = 300
+
+
+class KubeError(Exception):
+    """Base of all errors of this package; the message is one line for the user."""
+
+
+class NoKubeconfig(KubeError):
+    """No kubeconfig was found, or it cannot be read."""
+
+
+class ContextNotFound(KubeError):
+    """The context, or the cluster or user that it names, is not in the kubeconfig."""
+
+
+class CredentialsFailed(KubeError):
+    """The credentials could not be had: nothing was sent."""
+
+
+class Unreachable(KubeError):
+    """The API server could not be reached."""
+
+
+class CertificateFailed(KubeError):
+    """A certificate was refused, on one side or the other."""
+
+
+class Unauthorized(KubeError):
+    """The API server does not know who asks (401)."""
+
+
+def status_message(body: bytes) -> str:
+    """The message of a Kubernetes Status in an error body; a body of any other kind is not repeated.
+
+    A proxy's error page may hold anything, secrets included.
+    """
+    try:
+        status = json.loads(body)
+    except ValueError:
+        return ""
+    if not isinstance(status, dict) or status.get("kind") != "Status":
+        return ""
+    return str(status.get("message") or "")[:_MOST]

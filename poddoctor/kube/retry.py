@@ -1,0 +1,42 @@
+"""Asking again, within the time budget: imported on the first failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, cast
+
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    stop_after_delay,
+    stop_any,
+)
+
+from poddoctor.kube.errors import Unreachable
+
+_ATTEMPTS = 5
+_FIRST = 0.1
+
+
+def attempts(asked_wait: Callable[[], float], budget: float) -> Iterable[Any]:
+    """Attempts until one raises no Unreachable, tries or ``budget`` seconds are used up.
+
+    ``asked_wait`` gives the seconds that the server asked to wait. The last attempt does not raise: what has
+    no answer by then is told as unknown.
+    """
+
+    def wait(state: RetryCallState) -> float:
+        return max(asked_wait(), _FIRST * float(2**state.attempt_number))
+
+    def over_budget(state: RetryCallState) -> bool:
+        return state.upcoming_sleep >= budget - (state.seconds_since_start or 0.0)
+
+    return Retrying(
+        retry=retry_if_exception_type(Unreachable),
+        wait=wait,
+        stop=stop_any(stop_after_attempt(_ATTEMPTS), stop_after_delay(budget), cast("Any", over_budget)),
+        retry_error_callback=lambda _: None,
+        before_sleep=None,
+    )
