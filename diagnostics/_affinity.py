@@ -175,9 +175,7 @@ class PodRules:
             selector = sel.show_selector(full_selector(term, self.world.pod))
             where = f"its {key}" if key in labels else f"reach: it has no label {key}"
             friends = tuple(_title(pod) for pod, _ in self._matching(term))
-            yield Miss(
-                "pod-affinity", f"no pod with {selector} is in {where}", index, key, friends, selector
-            )
+            yield Miss("pod-affinity", f"no pod with {selector} is in {where}", index, key, friends, selector)
 
     def _is_first(self) -> bool:
         """A pod that no placed pod matches, but that matches its own rules, may be the first of its group."""

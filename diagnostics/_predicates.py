@@ -15,7 +15,9 @@ from ._affinity import PodRules
 from ._world import World
 
 _CONTROL_PLANE = re.compile(r"^node-role\.kubernetes\.io/(?:control-plane|controlplane|master|etcd|infra)$")
-_STATE = re.compile(r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$")
+_STATE = re.compile(
+    r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$"
+)
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _ZONES = (
     "topology.kubernetes.io/zone",
@@ -72,9 +74,7 @@ def judge(world: World) -> list[Verdict]:
     return [_judge_one(world, rules, asked, node) for node in world.nodes]
 
 
-def _judge_one(
-    world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body
-) -> Verdict:
+def _judge_one(world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body) -> Verdict:
     name = sel.name_of(node)
     failures = [
         *_cordon_and_taints(world.pod, node),

@@ -82,9 +82,7 @@ def show_selector(selector: Body | None) -> str:
         values = ", ".join(map(str, one.get("values") or []))
         operator = one.get("operator")
         simple = {"Exists": f"{one.get('key')}", "DoesNotExist": f"!{one.get('key')}"}
-        parts.append(
-            simple.get(str(operator), f"{one.get('key')} {str(operator).lower()} ({values})")
-        )
+        parts.append(simple.get(str(operator), f"{one.get('key')} {str(operator).lower()} ({values})"))
     return ",".join(parts) or "(every pod)"
 
 

@@ -124,7 +124,9 @@ def cares_for_pods(pod: Body) -> bool:
     spec = pod.get("spec") or {}
     affinity = spec.get("affinity") or {}
     return bool(
-        spec.get("topologySpreadConstraints") or affinity.get("podAffinity") or affinity.get("podAntiAffinity")
+        spec.get("topologySpreadConstraints")
+        or affinity.get("podAffinity")
+        or affinity.get("podAntiAffinity")
     )
 
 

@@ -1,21 +1,454 @@
-"""Stage startup."""
+"""Stage startup: the runtime could not start the process.
+
+The runtime's words stand in ``state.waiting.message``, a moment later in ``terminated.message`` of a
+StartError, then only in ``lastState`` and in ``Failed`` events. When the kernel refuses the program itself,
+the process is already running: exit 1 or 255, and the words stand in the container's log.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.reads import (
+    Event,
+    log_reads,
+    log_text,
+    node_of,
+    node_read,
+    pod_events,
+    pod_of,
+)
+from poddoctor.pod.units import quantity, show_bytes
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._command import slip, source_of
+from ._process import is_over, place, shown, template_patch, words
+from ._runtime_text import core, exec_problem, is_runtime_text, problem_of
+
+_PLACE = ("field", "template", "index")
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "startup.start-failed": SymptomKind(
+        "the process of a container could not be started; problem says why, via who said so",
+        (
+            *("problem", "via", "reason", "exit_code", "program", "source", "line", "flag", "variable"),
+            *(
+                "undefined",
+                "builtin",
+                "wanted_shell",
+                "shell_program",
+                "patch",
+                "directory",
+                "user",
+                "device",
+            ),
+            *("why", "architecture", "interpreter", "carriage_return", "limit", "suggested_limit", "earlier"),
+            *("short", "os_image", "unit_slip", "script_volume", *_PLACE),
+        ),
+    ),
+    "startup.shell-exit": SymptomKind(
+        "the last exit code is one that shells give when they cannot run a command, and the log says no more",
+        ("exit_code", *_PLACE),
+    ),
+    "startup.hook-failed": SymptomKind(
+        "the postStart hook failed, so kubelet killed the container",
+        ("hook", "why", "reason", *_PLACE),
+    ),
+}
+_WAITING = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+_ENDED = frozenset({"StartError", "ContainerCannotRun"})
+_FAILED_EXEC = frozenset({1, 126, 127, 255})
+_LOADER = re.compile(r"error while loading shared libraries|Error loading shared library|Error relocating")
+_SHELL = (
+    ("interpreter", r"env: .?(?P<interpreter>[\w./+-]+)(?P<cr>\\r|\r|\^M)?\S*: No such file or directory"),
+    ("interpreter", r"env: can't execute '(?P<interpreter>[^'\r]+?)(?P<cr>\\r|\r)?'"),
+    ("interpreter", r"(?P<program>\S+): (?P<interpreter>\S*?)(?P<cr>\^M|\r)?: bad interpreter"),
+    ("interpreter", r"(?P<program>\S+): cannot execute: required file not found"),
+    ("format", r"(?P<program>\S+): cannot execute binary file"),
+    ("format", r"(?P<program>[^\s:]+): Exec format error"),
+    ("not-executable", r"^\S*sh: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): [Pp]ermission denied"),
+    ("not-executable", r"^/\S+: (?:line )?\d+: (?P<program>[^\s:]+): [Pp]ermission denied"),
+    ("not-found", r"^\S*: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): (?:command )?not found$"),
+    ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
+)
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The logs of containers whose exit code may be a refused program, and the node's architecture."""
+    pod = pod_of(snapshot)
+    for one in _containers(pod):
+        if not is_over(one, snapshot.clock) and any(_exit_code(end) in _FAILED_EXEC for end in _ends(one)):
+            yield from log_reads(snapshot, one.name)
+            if _in_log(snapshot, one, "format"):
+                yield node_read(str(((pod or {}).get("spec") or {}).get("nodeName") or ""))
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What kept each container from starting."""
+    pod = pod_of(snapshot)
+    events = pod_events(snapshot)
+    for one in _containers(pod):
+        hook = _hook(snapshot, one, events)
+        if hook:
+            yield hook
+            continue
+        symptom = _from_runtime(snapshot, one, events) or _from_log(snapshot, one)
+        if symptom:
+            yield symptom
+        elif shell := _shell_exit(snapshot, one):
+            yield shell
+    yield from _sandbox_memory(snapshot, pod, events)
+
+
+def _containers(pod: Body | None) -> list[Container]:
+    return containers(pod, "init", "sidecar", "app") if pod else []
+
+
+def _ends(one: Container) -> list[Body]:
+    return [end for end in (one.terminated, one.last_terminated) if end]
+
+
+def _exit_code(end: Body) -> int:
+    return int(end.get("exitCode") or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """A text of the runtime, and where it was read."""
+
+    text: str
+    source: str
+    reason: str
+    exit_code: str = ""
+
+
+def _from_runtime(snapshot: Snapshot, one: Container, events: list[Event]) -> Symptom | None:
+    said = next(_said(one, events), None)
+    if said is None:
+        return None
+    problem, details = problem_of(said.text)
+    attributes = {
+        "problem": problem,
+        "via": "runtime",
+        "reason": said.reason,
+        "exit_code": said.exit_code,
+        "short": shown([core(said.text)], 90),
+        **place(snapshot, one),
+        **_enriched(snapshot, one, problem, details),
+    }
+    earlier = _earlier(one, events) if problem == "name-reserved" else None
+    if earlier:
+        attributes["earlier"] = shown([core(earlier.message)], 90)
+    return Symptom(
+        "startup.start-failed",
+        one.subject,
+        said.source,
+        core(said.text),
+        {key: value for key, value in attributes.items() if value},
+        past=is_over(one, snapshot.clock),
+        notes=(*_asked(one, problem), *([(earlier.message, earlier.source)] if earlier else [])),
+    )
+
+
+def _said(one: Container, events: list[Event]) -> Iterator[_Said]:
+    """What the runtime said of this container, the newest first."""
+    waiting = one.waiting
+    reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
+    if message and (reason in _WAITING or (reason == "" and is_runtime_text(message))):
+        yield _Said(message, f"{one.status_path}.state.waiting", reason)
+    for path, end in (("state", one.terminated), ("lastState", one.last_terminated)):
+        text = str(end.get("message") or "")
+        if text and (
+            end.get("reason") in _ENDED or (_exit_code(end) in (126, 127, 128) and is_runtime_text(text))
+        ):
+            yield _Said(
+                text,
+                f"{one.status_path}.{path}.terminated",
+                str(end.get("reason") or ""),
+                str(_exit_code(end)),
+            )
+    if one.is_running or (
+        reason not in _WAITING and reason != "CrashLoopBackOff" and not _started_badly(one)
+    ):
+        return
+    if _ends(one) and not _started_badly(one):
+        return
+    for event in reversed(events):
+        if event.reason == "Failed" and event.container == one.name and is_runtime_text(event.message):
+            yield _Said(event.message.removeprefix("Error: "), event.source, reason)
+
+
+def _started_badly(one: Container) -> bool:
+    return any(end.get("reason") in _ENDED for end in _ends(one))
+
+
+def _earlier(one: Container, events: list[Event]) -> Event | None:
+    """The first failure of a container whose name is now reserved: usually the runtime's timeout."""
+    return next(
+        (
+            event
+            for event in events
+            if event.reason == "Failed"
+            and event.container in (one.name, "")
+            and problem_of(event.message)[0] != "name-reserved"
+        ),
+        None,
+    )
+
+
+def _enriched(
+    snapshot: Snapshot, one: Container, problem: str, details: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The details of a runtime's text, with what the pod says about the same thing."""
+    found = dict(details)
+    if problem in ("not-found", "not-executable", "format", "interpreter", "no-command"):
+        found.update(_program(snapshot, one, problem, details.get("program", "")))
+    elif problem == "directory":
+        found["directory"] = str(one.spec.get("workingDir") or details.get("directory") or "")
+        found["source"] = "spec" if one.spec.get("workingDir") else "image"
+    elif problem == "memory":
+        found.update(_memory(one))
+    elif problem == "user":
+        found.setdefault("user", "")
+    return found
+
+
+def _program(snapshot: Snapshot, one: Container, problem: str, program: str) -> dict[str, str]:
+    line = words(one.spec.get("command")) or words(one.spec.get("args"))
+    found = {"program": program or (line[0] if line else ""), "source": source_of(one)}
+    if problem == "not-found":
+        mistake = slip(one, program)
+        found.update(mistake.attributes)
+        if mistake.change:
+            found["patch"] = template_patch(snapshot, one, mistake.change)
+    if volume := _volume_of(one, found["program"]):
+        found["script_volume"] = volume
+    return found
+
+
+def _volume_of(one: Container, program: str) -> str:
+    """The volume that the program's file comes from."""
+    mounts = one.spec.get("volumeMounts") or []
+    fitting = [
+        each
+        for each in mounts
+        if each.get("mountPath") and f"{program}/".startswith(f"{each['mountPath'].rstrip('/')}/")
+    ]
+    return str(max(fitting, key=lambda each: len(each["mountPath"])).get("name") or "") if fitting else ""
+
+
+def _memory(one: Container) -> dict[str, str]:
+    limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
+    amount = quantity(limit) if limit is not None else None
+    if amount is None:
+        return {}
+    found = {"limit": str(limit), "suggested_limit": "64Mi"}
+    if str(limit).endswith("m"):
+        # A lower-case m means thousandths of a byte.
+        found["unit_slip"] = str(limit)
+        found["suggested_limit"] = f"{str(limit)[:-1]}Mi"
+    elif str(limit).isdigit() and amount < 1024**2:
+        found["suggested_limit"] = f"{limit}Mi" if amount >= 16 else "64Mi"
+    elif str(limit).endswith(("Ki", "k")) and amount >= 16 * 1000:
+        found["suggested_limit"] = f"{str(limit).rstrip('Kik')}Mi"
+    return found
+
+
+def _asked(one: Container, problem: str) -> list[tuple[str, str]]:
+    """What the pod asked to be started, as further evidence."""
+    if problem == "memory":
+        limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
+        return [(f"memory limit {limit}", f"{one.spec_path}.resources")] if limit is not None else []
+    rows = []
+    for key in ("command", "args"):
+        if line := words(one.spec.get(key)):
+            rows.append((f"{key} {line}", f"{one.spec_path}.{key}"))
+    return rows or [("command and args are those of the image", one.spec_path)]
+
+
+def _log_lines(snapshot: Snapshot, one: Container) -> Iterator[tuple[str, str]]:
+    """The lines that may hold a refused program, each with its source; the last ones first."""
+    for path, end in (("state", one.terminated), ("lastState", one.last_terminated)):
+        for line in reversed(str(end.get("message") or "").splitlines()):
+            yield line, f"{one.status_path}.{path}.terminated.message"
+    for read in log_reads(snapshot, one.name):
+        text = log_text(snapshot, read) or ""
+        name = f"log {one.name}{' (previous)' if read.parameter('previous') else ''}"
+        lines = text.splitlines()
+        for number in range(len(lines), 0, -1):
+            yield lines[number - 1], f"{name} line {number}"
+
+
+def _in_log(snapshot: Snapshot, one: Container, problem: str) -> bool:
+    return any(
+        (found := exec_problem(line)) and found[0] == problem for line, _ in _log_lines(snapshot, one)
+    ) or any((shell := _shell_problem(line)) and shell[0] == problem for line, _ in _log_lines(snapshot, one))
+
+
+def _shell_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
+    for problem, pattern in _SHELL:
+        if found := re.search(pattern, line.rstrip("\n")):
+            return problem, {key: value for key, value in found.groupdict().items() if value}
+    return None
+
+
+def _from_log(snapshot: Snapshot, one: Container) -> Symptom | None:
+    end = next(iter(_ends(one)), {})
+    code = _exit_code(end)
+    if code not in _FAILED_EXEC or is_over(one, snapshot.clock):
+        return None
+    for line, source in _log_lines(snapshot, one):
+        if found := exec_problem(line):
+            return _logged(snapshot, one, end, (line, source), "log", found)
+        if _LOADER.search(line):
+            return None
+        # Any script may print such a line and go on: only at these codes was it the last word.
+        if code in (126, 127) and (shell := _shell_problem(line)):
+            return _logged(snapshot, one, end, (line, source), "shell", shell)
+    return None
+
+
+def _logged(
+    snapshot: Snapshot,
+    one: Container,
+    end: Body,
+    where: tuple[str, str],
+    via: str,
+    found: tuple[str, Mapping[str, str]],
+) -> Symptom:
+    problem, details = found
+    info = (((node_of(snapshot) or {}).get("status") or {}).get("nodeInfo")) or {}
+    attributes = {
+        "problem": problem,
+        "via": via,
+        "reason": str(end.get("reason") or ""),
+        "exit_code": str(_exit_code(end)),
+        "architecture": str(info.get("architecture") or ""),
+        "interpreter": details.get("interpreter", ""),
+        "carriage_return": "true" if details.get("cr") else "",
+        **place(snapshot, one),
+    }
+    if via == "shell":
+        attributes["shell_program"] = details.get("program", "")
+        attributes["program"] = details.get("program", "")
+        attributes["source"] = source_of(one)
+    else:
+        attributes.update(_program(snapshot, one, problem, details.get("program", "")))
+    notes = [
+        (f"last exit code {_exit_code(end)}, reason {end.get('reason')}", one.status_path),
+        *_asked(one, problem),
+    ]
+    if attributes["architecture"]:
+        notes.append(
+            (
+                f"node is {info.get('operatingSystem', 'linux')}/{attributes['architecture']}",
+                "node.status.nodeInfo",
+            )
+        )
+    return Symptom(
+        "startup.start-failed",
+        one.subject,
+        where[1],
+        where[0].strip(),
+        {key: value for key, value in attributes.items() if value},
+        notes=tuple(notes),
+    )
+
+
+def _shell_exit(snapshot: Snapshot, one: Container) -> Symptom | None:
+    end = next(iter(_ends(one)), {})
+    code = _exit_code(end)
+    if code not in (126, 127) or is_over(one, snapshot.clock):
+        return None
+    if any(_LOADER.search(line) for line, _ in _log_lines(snapshot, one)):
+        return None
+    meaning = "command not found" if code == 127 else "command found but cannot be run"
+    return Symptom(
+        "startup.shell-exit",
+        one.subject,
+        f"{one.status_path}",
+        f"exit code {code}, in a shell: {meaning}",
+        {"exit_code": str(code), **place(snapshot, one)},
+        notes=tuple(_asked(one, "")),
+    )
+
+
+def _hook(snapshot: Snapshot, one: Container, events: list[Event]) -> Symptom | None:
+    handler = (one.spec.get("lifecycle") or {}).get("postStart")
+    waiting = one.waiting
+    about = [event for event in events if event.container == one.name]
+    failed = next((event for event in reversed(about) if event.reason == "FailedPostStartHook"), None)
+    stated = waiting.get("reason") == "PostStartHookError"
+    if not handler or not (stated or failed):
+        return None
+    text = str(waiting.get("message") or "") if stated else ""
+    message = text or (failed.message if failed else "") or "PostStartHookError"
+    attributes = {
+        "hook": _hook_words(handler),
+        "reason": str(waiting.get("reason") or ""),
+        "why": _hook_why(text or (failed.message if failed else "")),
+        **place(snapshot, one),
+    }
+    return Symptom(
+        "startup.hook-failed",
+        one.subject,
+        f"{one.status_path}.state.waiting" if text else (failed.source if failed else one.status_path),
+        message.strip(),
+        {key: value for key, value in attributes.items() if value},
+        past=is_over(one, snapshot.clock),
+        notes=((f"postStart {_hook_words(handler)}", f"{one.spec_path}.lifecycle.postStart"),),
+    )
+
+
+def _hook_words(handler: Body) -> str:
+    if command := words((handler.get("exec") or {}).get("command")):
+        return shown(command)
+    http = handler.get("httpGet") or {}
+    if http:
+        return f"GET :{http.get('port')}{http.get('path') or '/'}"
+    return next(iter(handler), "hook")
+
+
+def _hook_why(text: str) -> str:
+    found = re.search(r"exited with (?P<code>\d+)|failed - error: (?P<error>[^\n]{1,80})", text)
+    if found is None:
+        return ""
+    return f"exit code {found['code']}" if found["code"] else found["error"].split(", message:")[0].strip()
+
+
+def _sandbox_memory(snapshot: Snapshot, pod: Body | None, events: list[Event]) -> Iterator[Symptom]:
+    """A pod whose limits together are too low for the pause process fails before any container exists."""
+    if not pod or any(one.status.get("containerID") for one in _containers(pod)):
+        return
+    event = next(
+        (
+            each
+            for each in reversed(events)
+            if each.reason == "FailedCreatePodSandBox" and problem_of(each.message)[0] == "memory"
+        ),
+        None,
+    )
+    limited = [one for one in _containers(pod) if _memory(one)]
+    if event is None or not limited:
+        return
+    least = min(limited, key=lambda one: quantity(_memory(one)["limit"]) or 0)
+    text = core(event.message)
+    symptom = Symptom(
+        "startup.start-failed",
+        least.subject if len(limited) == 1 else POD,
+        event.source,
+        text,
+        {
+            "problem": "memory",
+            "via": "runtime",
+            "reason": event.reason,
+            "short": shown([text], 90),
+            **place(snapshot, least),
+            **_memory(least),
+        },
+        event.time,
+        notes=tuple(row for one in limited for row in _asked(one, "memory")),
+    )
+    yield replace(symptom, attributes={key: value for key, value in symptom.attributes.items() if value})

@@ -12,6 +12,10 @@ def main() -> None:
 
         sys.stdout.write(f"poddoctor {version()}\n")
         return
+    if sys.argv[1:2] == ["diagnose"]:
+        from poddoctor.kube.early import dial  # noqa: PLC0415 - libcurl is needed for a cluster alone
+
+        dial(sys.argv[1:])
     from poddoctor.cli import run  # noqa: PLC0415
 
     run()

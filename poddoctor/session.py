@@ -132,9 +132,9 @@ def roots(extra: Sequence[Path]) -> list[Path]:
 
 
 def _open(request: Request) -> tuple[Cluster, _Tail]:
-    from poddoctor.kube.transport import Cluster  # noqa: PLC0415 - libcurl is needed for a cluster alone
+    from poddoctor.kube.early import open_cluster  # noqa: PLC0415 - libcurl is needed for a cluster alone
 
-    cluster = Cluster.open(request.kubeconfig, request.context, request.timeout)
+    cluster = open_cluster(request.kubeconfig, request.context, request.timeout)
     return cluster, _Tail(cluster, request.tail)
 
 
