@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
+from poddoctor import playbooks
 from poddoctor.model import CONFIDENCES, SEVERITIES, Cause, Clause, Step, SymptomKind
 
-BUNDLED = Path(__file__).parent / "playbooks"
+BUNDLED = Path(playbooks.__path__[0])
 CONTEXT = frozenset(
     {
         "namespace",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -21,17 +22,21 @@ _FIRST = 0.1
 
 
 def attempts(asked_wait: Callable[[], float], budget: float) -> Iterable[Any]:
-    """Attempts until one raises no Unreachable, tries or ``budget`` seconds are used up.
+    """Attempts after a first failure, until one raises no Unreachable, tries or ``budget`` seconds are used up.
 
     ``asked_wait`` gives the seconds that the server asked to wait. The last attempt does not raise: what has
     no answer by then is told as unknown.
     """
+    first = max(asked_wait(), _FIRST)
+    if first >= budget:
+        return ()
+    time.sleep(first)
 
     def wait(state: RetryCallState) -> float:
         return max(asked_wait(), _FIRST * float(2**state.attempt_number))
 
     def over_budget(state: RetryCallState) -> bool:
-        return state.upcoming_sleep >= budget - (state.seconds_since_start or 0.0)
+        return state.upcoming_sleep >= budget - first - (state.seconds_since_start or 0.0)
 
     return Retrying(
         retry=retry_if_exception_type(Unreachable),
