@@ -7,9 +7,10 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ._process import shown, words
 from poddoctor.model import Json
 from poddoctor.pod.containers import Container
+
+from ._process import shown, words
 
 SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh", "pwsh"})
 _BUILTINS = frozenset(
@@ -54,6 +55,11 @@ def slip(one: Container, program: str) -> Slip:
     if " " in first.strip():
         split = _split(first)
         return Slip({"line": shown([first])}, {"command": split, **_rest(one)}) if split else Slip()
+    return _by_first_word(one, line)
+
+
+def _by_first_word(one: Container, line: list[str]) -> Slip:
+    first = line[0]
     if first.startswith("-"):
         change = {"command": None, "args": line} if source_of(one) == "command" else {}
         return Slip({"flag": first}, change)

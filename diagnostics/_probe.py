@@ -19,8 +19,8 @@ _FAILURES = tuple(
     for name, pattern in (
         (
             "scheme",
-            r"server gave HTTP response to HTTPS client|malformed HTTP response|"
-            r"first record does not look like a TLS handshake|HTTP request to an HTTPS server",
+            (r"server gave HTTP response to HTTPS client|malformed HTTP response|"
+            r"first record does not look like a TLS handshake|HTTP request to an HTTPS server"),
         ),
         ("grpc-unimplemented", r"does not implement the grpc health protocol|unknown service grpc\.health"),
         ("not-serving", r"service unhealthy \(responded with"),
@@ -30,9 +30,9 @@ _FAILURES = tuple(
         ("port-unknown", r"strconv\.Atoi: parsing|couldn't find port|port .{1,60} not found"),
         (
             "command-missing",
-            r"executable file not found|exec: \"[^\"]+\": .*(?:no such file|permission denied)|"
+            (r"executable file not found|exec: \"[^\"]+\": .*(?:no such file|permission denied)|"
             r"exec failed.*(?:no such file or directory|permission denied)|"
-            r"(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?\S+: (?:command )?not found",
+            r"(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?\S+: (?:command )?not found"),
         ),
         ("unreachable", r"no route to host|network is unreachable|no such host|host is down"),
         ("certificate", r"x509:|tls: (?!first record)"),
@@ -160,7 +160,7 @@ def failure_of(text: str, probe: Probe | None) -> str:
     if name in {"", "timeout"} and probe and probe.handler == "exec":
         # An exec probe's text is the command's own output: only kubelet's own words are its time limit.
         own = re.match(
-            r'(?:command (?:timed out: )?".*timed out|rpc error: code = DeadlineExceeded|$)', text, re.S
+            r'(?:command (?:timed out: )?".*timed out|rpc error: code = DeadlineExceeded|$)', text, re.DOTALL
         )
         return "timeout" if name == "timeout" and own and text else "exit"
     return name or "other"

@@ -61,7 +61,8 @@ _RUNTIME = re.compile(
 _EXEC_LOG = re.compile(
     r"^(?:\{\"msg\":\s*\"|exec container process caused \")?"
     r"(?:standard_init_linux\.go:\d+: |panic: standard_init_linux\.go:\d+: )?"
-    r"exec (?:user process caused:? \\*[\"']?|container process (?:\(missing dynamic library\?\) )?[`'\"\\]*)?"
+    r"exec (?:user process caused:? \\*[\"']?"
+    r"|container process (?:\(missing dynamic library\?\) )?[`'\"\\]*)?"
     r"(?P<program>/?[^\s:`'\"\\]*)[`'\"\\]*(?:: )?"
     r"(?P<why>exec format error|no such file or directory|permission denied|operation not permitted"
     r"|argument list too long)",

@@ -1,21 +1,498 @@
-"""Stage lifecycle."""
+"""Stage lifecycle: limits of the pod's own, deletion, resizes, and containers that hold up the others."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.reads import (
+    condition,
+    list_of,
+    log_reads,
+    log_text,
+    node_of,
+    node_read,
+    pod_events,
+    pod_of,
+)
+from poddoctor.pod.units import parse_time, quantity, show_bytes, show_duration
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._awaits import Awaited, awaited_by, service_reads, service_state
+from ._nodes import node_name, trouble_of
+
+_ENDING = ("for", "left", "overdue", "grace", "node")
+
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "lifecycle.storage-exceeded": SymptomKind(
+        "The kubelet evicted the pod because it used more disk than its own limit",
+        ("kind", "volume", "limit", "suggested", "medium", "node", "field", "volume_index"),
+    ),
+    "lifecycle.deadline": SymptomKind(
+        "The pod ran into its activeDeadlineSeconds", ("deadline", "suggested")
+    ),
+    "lifecycle.finalizers": SymptomKind(
+        "The pod is to be deleted, its containers have ended, finalizers are left",
+        (*_ENDING, "finalizer", "finalizers", "setter", "setter_hint"),
+    ),
+    "lifecycle.node-away": SymptomKind(
+        "The pod is to be deleted and its node cannot confirm it", (*_ENDING, "ready", "gone", "node_for")
+    ),
+    "lifecycle.ending": SymptomKind(
+        "The pod is to be deleted and still has time", (*_ENDING, "hook", "signal")
+    ),
+    "lifecycle.overdue": SymptomKind(
+        "The pod should be gone since its grace period ended", (*_ENDING, "volumes")
+    ),
+    "lifecycle.kill-failed": SymptomKind("The runtime could not kill the pod", (*_ENDING, "detail")),
+    "lifecycle.evicted-by-api": SymptomKind(
+        "The pod was evicted through the API", ("node", "cordoned", "budget", "left")
+    ),
+    "lifecycle.deleted-by-taint": SymptomKind(
+        "A NoExecute taint had the pod deleted", ("node", "taint", "left")
+    ),
+    "lifecycle.resize": SymptomKind(
+        "An in-place resize was not done",
+        ("state", "detail", "container", "resource", "wanted", "allocated", "node"),
+    ),
+    "lifecycle.init-waits": SymptomKind(
+        "An init container runs on and waits for something",
+        ("for", "host", "port", "service", "service_namespace", "state", "nearest", "what", "log"),
+    ),
+    "lifecycle.awaited-missing": SymptomKind(
+        "What the init container waits for is not there", ("service", "state")
+    ),
+    "lifecycle.init-runs": SymptomKind("An init container is at work", ("for", "position")),
+    "lifecycle.sidecar-ends": SymptomKind(
+        "A native sidecar keeps ending", ("exit_code", "reason", "restarts", "blocks", "word")
+    ),
+    "lifecycle.debug-failing": SymptomKind(
+        "An ephemeral container does not run", ("reason", "detail", "exit_code")
+    ),
+}
+
+_EMPTY_DIR = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
+_POD_TOTAL = re.compile(
+    r"[Ee]phemeral local storage usage exceeds the total limit of containers ([^\s.]+(?:\.\d+)?\w*)"
+)
+_CONTAINER = re.compile(r'Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"')
+_MARGIN = timedelta(seconds=10)
+_AT_WORK = timedelta(seconds=30)
+_FINALIZERS = (
+    ("batch.kubernetes.io/job-tracking", "the Job controller"),
+    ("foregroundDeletion", "the garbage collector"),
+    ("orphan", "the garbage collector"),
+    ("kubernetes.io/pv", "the volume protection controller"),
+    ("service.kubernetes.io/", "the service controller"),
+    ("elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
+    ("kueue.x-k8s.io/", "Kueue"),
+    ("karpenter.sh/", "Karpenter"),
+    ("finalizers.argocd.argoproj.io", "Argo CD"),
+    ("workflows.argoproj.io/", "Argo Workflows"),
+    ("tekton.dev", "Tekton"),
+    ("chains.tekton.dev", "Tekton Chains"),
+)
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The node of a pod that is to be deleted; the log and the Service of a waiting init container."""
+    pod = pod_of(snapshot)
+    if pod is None:
+        return
+    if _deleted(pod):
+        if node_name(pod):
+            yield node_read(node_name(pod))
+        if condition(pod, "DisruptionTarget").get("reason") == "EvictionByEvictionAPI":
+            yield _budgets_read(snapshot)
+        return
+    for one in containers(pod, "init"):
+        if one.is_running:
+            yield log_reads(snapshot, one.name)[1]
+            yield from service_reads(snapshot, _awaited(snapshot, one))
+    for one in containers(pod, "sidecar"):
+        if _keeps_ending(snapshot, one):
+            yield from log_reads(snapshot, one.name)
+
+
+def _budgets_read(snapshot: Snapshot) -> Read:
+    purpose = "would show which disruption budget governs the eviction"
+    return list_of("policy/v1", "poddisruptionbudgets", snapshot.target.namespace, purpose)
+
+
+def _deleted(pod: Body) -> bool:
+    return bool((pod.get("metadata") or {}).get("deletionTimestamp"))
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What holds this pod's life up, or ended it."""
+    pod = pod_of(snapshot)
+    if pod is None:
+        return
+    yield from _own_limits(pod)
+    if _deleted(pod):
+        yield from _deletion(snapshot, pod)
+        return
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return
+    yield from _resize(pod)
+    for one in containers(pod):
+        if one.kind == "init":
+            yield from _init(snapshot, pod, one)
+        elif one.kind == "sidecar":
+            yield from _sidecar(snapshot, pod, one)
+        elif one.kind == "ephemeral":
+            yield from _debug(one)
+
+
+# --- the pod's own limits -------------------------------------------------------------------------------------
+
+
+def _own_limits(pod: Body) -> Iterator[Symptom]:
+    status = pod.get("status") or {}
+    reason, message = status.get("reason"), str(status.get("message") or "").strip()
+    if status.get("phase") != "Failed":
+        return
+    if reason == "DeadlineExceeded":
+        deadline = (pod.get("spec") or {}).get("activeDeadlineSeconds")
+        values = {"deadline": f"{deadline}s", "suggested": str(int(deadline) * 2)} if deadline else {}
+        notes = ((f"activeDeadlineSeconds: {deadline}", "pod.spec"),) if deadline else ()
+        yield Symptom("lifecycle.deadline", POD, "pod.status", f"{reason}: {message}", values, notes=notes)
+        return
+    if reason != "Evicted":
+        return
+    values = {"node": node_name(pod)}
+    if found := _EMPTY_DIR.search(message):
+        medium, index = _volume(pod, found[1])
+        values |= {"kind": "empty-dir", "volume": found[1], "limit": found[2], "medium": medium}
+        values |= {"volume_index": index, "suggested": _double(found[2])}
+        yield _exceeded(message, values)
+    elif found := _CONTAINER.search(message):
+        values |= {"kind": "container", "limit": found[2], "suggested": _double(found[2])}
+        yield _exceeded(message, values, pod, found[1])
+    elif found := _POD_TOTAL.search(message):
+        values |= {"kind": "pod", "limit": found[1].rstrip("."), "suggested": _double(found[1].rstrip("."))}
+        yield _exceeded(message, values)
+
+
+def _exceeded(message: str, values: Mapping[str, str], pod: Body | None = None, name: str = "") -> Symptom:
+    subject = next((one.subject for one in containers(pod or {}) if one.name == name), POD)
+    kept = {key: value for key, value in values.items() if value}
+    return Symptom("lifecycle.storage-exceeded", subject, "pod.status.message", f"Evicted: {message}", kept)
+
+
+def _volume(pod: Body, name: str) -> tuple[str, str]:
+    for index, one in enumerate((pod.get("spec") or {}).get("volumes") or []):
+        if one.get("name") == name:
+            return str((one.get("emptyDir") or {}).get("medium") or ""), str(index)
+    return "", ""
+
+
+def _double(limit: str) -> str:
+    amount = quantity(limit)
+    return show_bytes(amount * 2) if amount else ""
+
+
+# --- deletion -------------------------------------------------------------------------------------------------
+
+
+def _deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    yield from _who_deleted(snapshot, pod)
+    meta = pod.get("metadata") or {}
+    values, overdue = _times(snapshot, pod)
+    trouble = trouble_of(snapshot)
+    if _all_ended(pod) and meta.get("finalizers"):
+        yield _finalizers(pod, values)
+    elif trouble is not None:
+        text = f"to be deleted, and node {values.get('node')}: {trouble.message}"
+        extra = {"ready": trouble.ready, "gone": "yes" if trouble.ready == "gone" else ""}
+        if trouble.since:
+            extra["node_for"] = show_duration(snapshot.clock - trouble.since)
+        yield _ending("lifecycle.node-away", trouble.source, text, {**values, **extra}, _stale_notes(pod))
+    elif failed := next((one for one in reversed(pod_events(snapshot)) if one.reason in _KILL_EVENTS), None):
+        if overdue > timedelta(0):
+            extra = {"detail": failed.message}
+            yield _ending("lifecycle.kill-failed", failed.source, failed.message, {**values, **extra})
+    elif overdue > _MARGIN:
+        text = f"its grace period ended {values.get('overdue')} ago, and the kubelet has not removed it"
+        mounted = ", ".join(_mounted(pod))
+        notes = [(f"volumes to unmount: {mounted}", "pod.spec.volumes")] if mounted else []
+        yield _ending(
+            "lifecycle.overdue", "pod.metadata.deletionTimestamp", text, {**values, "volumes": mounted}, notes
+        )
+    else:
+        yield _in_time(pod, values)
+
+
+_KILL_EVENTS = ("FailedKillPod", "ExceededGracePeriod", "KillContainerError")
+
+
+def _times(snapshot: Snapshot, pod: Body) -> tuple[dict[str, str], timedelta]:
+    """How long ago it was asked, how long is left or how long it is overdue."""
+    meta = pod.get("metadata") or {}
+    end = parse_time(meta.get("deletionTimestamp")) or snapshot.clock
+    grace = timedelta(seconds=int(meta.get("deletionGracePeriodSeconds") or 0))
+    overdue = snapshot.clock - end
+    values = {"grace": f"{int(grace.total_seconds())}s", "node": node_name(pod)}
+    values["for"] = show_duration(snapshot.clock - (end - grace))
+    if overdue > timedelta(0):
+        values["overdue"] = show_duration(overdue)
+    else:
+        values["left"] = show_duration(-overdue)
+    return values, overdue
+
+
+def _ending(
+    name: str, source: str, text: str, values: Mapping[str, str], notes: Iterable[tuple[str, str]] = ()
+) -> Symptom:
+    kept = {key: value for key, value in values.items() if value}
+    return Symptom(name, POD, source, text, kept, notes=tuple(notes))
+
+
+def _all_ended(pod: Body) -> bool:
+    """Whether nothing of the pod runs: the kubelet has done its part, or never had one."""
+    if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return True
+    started = [one for one in containers(pod) if one.status]
+    return not any(one.is_running for one in started) and (not node_name(pod) or bool(started))
+
+
+def _finalizers(pod: Body, values: Mapping[str, str]) -> Symptom:
+    names = [str(one) for one in (pod.get("metadata") or {}).get("finalizers") or []]
+    setter = next((who for prefix, who in _FINALIZERS if names[0].startswith(prefix)), "")
+    group = names[0].partition("/")[0]
+    extra = {"finalizer": names[0], "finalizers": ", ".join(names), "setter": setter}
+    extra["setter_hint"] = group if not setter and "." in group else ""
+    text = f"deletion asked {values.get('for')} ago; finalizers left: {', '.join(names)}"
+    note = ("no container runs any more: the kubelet has done its part", "pod.status")
+    return _ending("lifecycle.finalizers", "pod.metadata.finalizers", text, {**values, **extra}, [note])
+
+
+def _stale_notes(pod: Body) -> Iterator[tuple[str, str]]:
+    running = [one.name for one in containers(pod) if one.is_running]
+    if running:
+        yield f"last heard: {', '.join(running)} running; this may be stale", "pod.status.containerStatuses"
+    if names := (pod.get("metadata") or {}).get("finalizers"):
+        yield f"finalizers too: {', '.join(names)}", "pod.metadata.finalizers"
+
+
+def _mounted(pod: Body) -> Iterator[str]:
+    for one in (pod.get("spec") or {}).get("volumes") or []:
+        for kind in ("persistentVolumeClaim", "csi", "nfs", "ephemeral"):
+            if one.get(kind):
+                yield f"{one.get('name')} ({kind})"
+
+
+def _in_time(pod: Body, values: Mapping[str, str]) -> Symptom:
+    running = [one for one in containers(pod) if one.is_running]
+    hooks = [one for one in running if ((one.spec.get("lifecycle") or {}).get("preStop"))]
+    extra = {
+        "hook": hooks[0].name if hooks else "",
+        "signal": "" if hooks or not running else running[0].name,
+    }
+    names = ", ".join(one.name for one in running) or "none"
+    left = values.get("left") or "0s"
+    text = f"deletion asked {values.get('for')} ago, grace period {values.get('grace')}, {left} left; running: {names}"
+    notes = [
+        (
+            f"container {one.name} has a preStop hook, which runs inside the grace period",
+            f"{one.spec_path}.lifecycle",
+        )
+        for one in hooks
+    ]
+    return _ending("lifecycle.ending", "pod.metadata.deletionTimestamp", text, {**values, **extra}, notes)
+
+
+def _who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    target = condition(pod, "DisruptionTarget")
+    values, _ = _times(snapshot, pod)
+    kept = {key: values[key] for key in ("node", "left") if values.get(key)}
+    text = f"{target.get('reason')}: {target.get('message')}"
+    when = parse_time(target.get("lastTransitionTime"))
+    source = "pod.status.conditions[DisruptionTarget]"
+    if target.get("reason") == "EvictionByEvictionAPI":
+        if ((node_of(snapshot) or {}).get("spec") or {}).get("unschedulable"):
+            kept["cordoned"] = "yes"
+        budgets = _budgets(snapshot, pod)
+        if budgets:
+            kept["budget"] = ", ".join(budgets)
+        notes = [
+            (f"governed by PodDisruptionBudget {name}", f"poddisruptionbudget {name}") for name in budgets
+        ]
+        yield Symptom("lifecycle.evicted-by-api", POD, source, text, kept, when, notes=tuple(notes))
+    elif target.get("reason") == "DeletionByTaintManager":
+        taints = ((node_of(snapshot) or {}).get("spec") or {}).get("taints") or []
+        harsh = [str(one.get("key")) for one in taints if one.get("effect") == "NoExecute"]
+        if harsh:
+            kept["taint"] = harsh[0]
+        yield Symptom("lifecycle.deleted-by-taint", POD, source, text, kept, when)
+
+
+def _budgets(snapshot: Snapshot, pod: Body) -> list[str]:
+    labels = (pod.get("metadata") or {}).get("labels") or {}
+    names = []
+    for one in snapshot.items(_budgets_read(snapshot)) or []:
+        wanted = ((one.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
+        if wanted and all(labels.get(key) == value for key, value in wanted.items()):
+            names.append(str((one.get("metadata") or {}).get("name")))
+    return names
+
+
+# --- resize ---------------------------------------------------------------------------------------------------
+
+
+def _resize(pod: Body) -> Iterator[Symptom]:
+    """In-place resize: conditions since 1.33, ``status.resize`` before."""
+    pending, progress = condition(pod, "PodResizePending"), condition(pod, "PodResizeInProgress")
+    old = str((pod.get("status") or {}).get("resize") or "")
+    if pending.get("status") == "True":
+        state, detail, source = (
+            str(pending.get("reason")),
+            str(pending.get("message") or ""),
+            "PodResizePending",
+        )
+    elif progress.get("status") == "True" and progress.get("reason") == "Error":
+        state, detail, source = "Error", str(progress.get("message") or ""), "PodResizeInProgress"
+    elif old in {"Infeasible", "Deferred"} and not pending:
+        state, detail, source = old, "", ""
+    else:
+        return
+    path = f"pod.status.conditions[{source}]" if source else "pod.status.resize"
+    values = {"state": state, "detail": detail, "node": node_name(pod), **_difference(pod)}
+    when = parse_time((pending or progress).get("lastTransitionTime"))
+    kept = {key: value for key, value in values.items() if value}
+    text = f"{state}: {detail}" if detail else state
+    yield Symptom("lifecycle.resize", POD, path, text, kept, when)
+
+
+def _difference(pod: Body) -> dict[str, str]:
+    """The first resource that was asked for and is not what the container has."""
+    for one in containers(pod, "app", "sidecar"):
+        for part in ("requests", "limits"):
+            asked = (one.spec.get("resources") or {}).get(part) or {}
+            actual = one.status.get("allocatedResources") if part == "requests" else None
+            actual = actual or (one.status.get("resources") or {}).get(part) or {}
+            for resource, amount in asked.items():
+                if resource in actual and quantity(actual[resource]) != quantity(amount):
+                    return {
+                        "container": one.name,
+                        "resource": resource,
+                        "wanted": str(amount),
+                        "allocated": str(actual[resource]),
+                    }
+    return {}
+
+
+# --- containers that hold up the others -------------------------------------------------------------------------
+
+
+def _awaited(snapshot: Snapshot, one: Container) -> Awaited | None:
+    return awaited_by(
+        one, log_text(snapshot, log_reads(snapshot, one.name)[1]) or "", snapshot.target.namespace
+    )
+
+
+def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
+    if not one.is_running or one.started_at is None or trouble_of(snapshot) is not None:
+        return
+    running = snapshot.clock - one.started_at
+    waited = show_duration(running)
+    log = (log_text(snapshot, log_reads(snapshot, one.name)[1]) or "").strip()
+    last = log.splitlines()[-1].strip() if log else ""
+    notes = [(f'last line: "{last[:160]}"', f"log {one.name}")] if last else []
+    awaited = _awaited(snapshot, one)
+    if awaited is None or running < _AT_WORK:
+        inits = containers(pod, "init", "sidecar")
+        position = f"{[each.name for each in inits].index(one.name) + 1} of {len(inits)}"
+        text = f"running for {waited}, init container {position}"
+        values = {"for": waited, "position": position}
+        yield Symptom(
+            "lifecycle.init-runs",
+            one.subject,
+            one.status_path,
+            text,
+            values,
+            one.started_at,
+            notes=tuple(notes),
+        )
+        return
+    state, extra, evidence = service_state(snapshot, awaited)
+    values = {
+        "for": waited,
+        "host": awaited.host,
+        "port": awaited.port,
+        "what": awaited.what,
+        "log": last[:80],
+    }
+    values |= {"state": state, **extra}
+    notes += [(f"it runs: {awaited.line}", f"{one.spec_path}.command"), *evidence]
+    kept = {key: value for key, value in values.items() if value}
+    text = f"running for {waited} without ending: waits for {awaited.what}"
+    yield Symptom(
+        "lifecycle.init-waits", one.subject, one.status_path, text, kept, one.started_at, notes=tuple(notes)
+    )
+    if state in {"absent", "no-endpoints", "no-port"} and evidence:
+        about = {"service": extra.get("service", awaited.host), "state": state}
+        yield Symptom("lifecycle.awaited-missing", one.subject, evidence[0][1], evidence[0][0], about)
+
+
+def _keeps_ending(snapshot: Snapshot, one: Container) -> bool:
+    ended = parse_time((one.terminated or one.last_terminated).get("finishedAt"))
+    recent = ended is None or snapshot.clock - ended < timedelta(minutes=10)
+    if one.waiting.get("reason") == "CrashLoopBackOff":
+        return True
+    return one.restarts >= 2 and recent and bool(one.terminated or one.last_terminated)
+
+
+def _sidecar(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
+    end = one.terminated or one.last_terminated
+    if not end or not _keeps_ending(snapshot, one):
+        return
+    blocked = [
+        each.name for each in containers(pod, "app") if each.waiting.get("reason") == "PodInitializing"
+    ]
+    values = {
+        "exit_code": str(end.get("exitCode", "")),
+        "reason": str(end.get("reason") or ""),
+        "restarts": str(one.restarts),
+        "blocks": ", ".join(blocked),
+        "word": str(one.waiting.get("reason") or ""),
+    }
+    notes = (
+        [(f"{', '.join(blocked)} waits for it (PodInitializing)", "pod.status.containerStatuses")]
+        if blocked
+        else []
+    )
+    if line := _last_words(snapshot, one):
+        notes.append((line, f"log {one.name}"))
+    text = f"restartPolicy Always in initContainers; {one.restarts} restarts, last exit code {end.get('exitCode')}"
+    kept = {key: value for key, value in values.items() if value}
+    when = parse_time(end.get("finishedAt"))
+    yield Symptom(
+        "lifecycle.sidecar-ends", one.subject, one.status_path, text, kept, when, notes=tuple(notes)
+    )
+
+
+def _last_words(snapshot: Snapshot, one: Container) -> str:
+    for read in log_reads(snapshot, one.name):
+        if isinstance(snapshot.answers.get(read), Found):
+            lines = (log_text(snapshot, read) or "").strip().splitlines()
+            if lines:
+                return lines[-1].strip()[:200]
+    return ""
+
+
+def _debug(one: Container) -> Iterator[Symptom]:
+    waiting, ended = one.waiting, one.terminated
+    if waiting.get("reason") in {None, "", "ContainerCreating", "PodInitializing"} and not ended:
+        return
+    if ended and (not ended.get("exitCode") or ended.get("reason") == "Error"):
+        return  # a debugging session that somebody ended
+    state = waiting or ended
+    values = {"reason": str(state.get("reason") or ""), "detail": str(state.get("message") or "")[:120]}
+    if ended:
+        values["exit_code"] = str(ended.get("exitCode"))
+    kept = {key: value for key, value in values.items() if value}
+    text = f"{state.get('reason')}: {state.get('message') or ''}"
+    yield Symptom("lifecycle.debug-failing", one.subject, one.status_path, text, kept)

@@ -1,21 +1,349 @@
-"""Stage network."""
+"""Stage network: the pod runs, but Services, policies or names do not lead where they should."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.names import nearest
+from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_of
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._awaits import ready_endpoints, services_read, slices_read
+from ._policies import Wanted, denied_by, policies_read, rules_text
+
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "network.service-selects-nothing": SymptomKind(
+        "A Service without endpoints whose selector narrowly misses this pod",
+        ("service", "key", "wanted", "actual", "nearest", "kind"),
+    ),
+    "network.service-port-mismatch": SymptomKind(
+        "A Service selects this pod and sends to a port that it does not have",
+        (
+            "service",
+            "service_port",
+            "port_index",
+            "target_port",
+            "declared",
+            "other_port",
+            "other_name",
+            "kind",
+        ),
+    ),
+    "network.policy-denies": SymptomKind(
+        "The log says that connections time out, and a NetworkPolicy allows none such",
+        ("policy", "direction", "peer", "port", "missing", "host"),
+    ),
+    "network.dns-down": SymptomKind(
+        "The log says that names cannot be resolved, and the cluster DNS has no endpoints",
+        ("host", "service", "dns_namespace"),
+    ),
+    "network.host-port-taken": SymptomKind(
+        "A pod on the host's network finds its port taken", ("port", "other", "node", "other_namespace")
+    ),
+}
+
+_DNS = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
+_TIMEOUT = re.compile(
+    r"(?i)timed? ?-?out|deadline exceeded|ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH"
+)
+_UNRESOLVED = re.compile(
+    r"(?i)EAI_AGAIN|name resolution|could not resolve|couldn't resolve|cannot resolve|can't resolve|"
+    r"unable to resolve|no such host|bad address|server misbehaving|:53: |no servers could be reached|"
+    r"SERVFAIL|UnknownHostException|getaddrinfo|name or service not known|nodename nor servname"
+)
+_PLACE = re.compile(
+    r"(?P<host>(?:\d{1,3}\.){3}\d{1,3}|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:\"? \([^)]*\))?(?::|, port |, port=|:tcp:)"
+    r"(?P<port>\d{2,5})\b"
+)
+_IN_USE = re.compile(
+    r"(?i)address already in use|EADDRINUSE|port (?:is )?already (?:in use|allocated)|failed to bind|bind\(\) to"
+)
+_PORT = re.compile(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """Services when the pod itself is well; policies, DNS or neighbours when a log gives the reason to."""
+    pod = pod_of(snapshot)
+    if pod is None or not _serves(pod):
+        return
+    space = snapshot.target.namespace
+    if condition(pod, "Ready").get("status") == "True":
+        yield services_read(space)
+        for service in _narrow_misses(snapshot, pod):
+            yield slices_read(space, _name(service))
+        return
+    for one in _troubled(pod):
+        yield from log_reads(snapshot, one.name)
+    lines = [line for one in _troubled(pod) for line in _lines(snapshot, one)]
+    if any(_TIMEOUT.search(line) or _UNRESOLVED.search(line) for line in lines):
+        yield policies_read(space)
+        yield services_read(space)
+    if any(_UNRESOLVED.search(line) for line in lines):
+        for namespace, service in _DNS:
+            yield get("v1", "services", namespace, service, "would show the cluster's DNS")
+            yield slices_read(namespace, service)
+    if _on_host(pod) and any(_IN_USE.search(line) for line in lines):
+        yield _neighbours_read(pod)
+
+
+def _serves(pod: Body) -> bool:
+    """Whether the pod was started and is not to end."""
+    status = pod.get("status") or {}
+    ending = (pod.get("metadata") or {}).get("deletionTimestamp")
+    return not ending and bool(status.get("podIP") or status.get("phase") == "Running")
+
+
+def _troubled(pod: Body) -> list[Container]:
+    """Containers that run without being ready, or ended: their logs may name the network."""
+    found = []
+    for one in containers(pod, "init", "sidecar", "app"):
+        done = one.kind == "init" and one.terminated and one.terminated.get("exitCode") == 0
+        if (
+            one.status
+            and not one.ready
+            and not done
+            and (one.is_running or one.terminated or one.last_terminated)
+        ):
+            found.append(one)
+    return found
+
+
+def _lines(snapshot: Snapshot, one: Container) -> list[str]:
+    lines: list[str] = []
+    for read in log_reads(snapshot, one.name):
+        lines += (log_text(snapshot, read) or "").splitlines()[-60:]
+    return lines
+
+
+def _on_host(pod: Body) -> bool:
+    return bool((pod.get("spec") or {}).get("hostNetwork"))
+
+
+def _neighbours_read(pod: Body) -> Read:
+    node = str((pod.get("spec") or {}).get("nodeName") or "")
+    purpose = "would show which pod on the node holds the port"
+    return list_of("v1", "pods", "", purpose, fieldSelector=f"spec.nodeName={node}")
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What stands between this pod and those it talks to."""
+    pod = pod_of(snapshot)
+    if pod is None or not _serves(pod):
+        return
+    if condition(pod, "Ready").get("status") == "True":
+        yield from _port_mismatches(snapshot, pod)
+        yield from _selects_nothing(snapshot, pod)
+        return
+    for one in _troubled(pod):
+        yield from _log_symptoms(snapshot, pod, one)
+
+
+# --- Services ---------------------------------------------------------------------------------------------------
+
+
+def _name(body: Body) -> str:
+    return str((body.get("metadata") or {}).get("name") or "")
+
+
+def _selector(service: Body) -> Mapping[str, str]:
+    selector: Mapping[str, str] = (service.get("spec") or {}).get("selector") or {}
+    return selector
+
+
+def _labels(pod: Body) -> Mapping[str, str]:
+    labels: Mapping[str, str] = (pod.get("metadata") or {}).get("labels") or {}
+    return labels
+
+
+def _selects(service: Body, pod: Body) -> bool:
+    labels = _labels(pod)
+    return bool(_selector(service)) and all(
+        labels.get(key) == value for key, value in _selector(service).items()
+    )
+
+
+def _port_mismatches(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    """Only a named targetPort can be proven wrong: a number need not be declared to be open."""
+    ports = [port for one in containers(pod, "app", "sidecar") for port in one.spec.get("ports") or []]
+    names = {str(port["name"]) for port in ports if port.get("name")}
+    for service in snapshot.items(services_read(snapshot.target.namespace)) or []:
+        if not _selects(service, pod):
+            continue
+        for index, port in enumerate((service.get("spec") or {}).get("ports") or []):
+            target = str(port.get("targetPort") or "")
+            if not target or target.isdigit() or target in names:
+                continue
+            yield _port_mismatch(service, index, port, ports)
+
+
+def _port_mismatch(service: Body, index: int, port: Body, ports: list[Body]) -> Symptom:
+    target, name = str(port.get("targetPort")), _name(service)
+    listed = ", ".join(f"{one.get('containerPort')} ({one.get('name') or 'no name'})" for one in ports)
+    named = [str(one["name"]) for one in ports if one.get("name")]
+    close = nearest(target, named)
+    same = [one for one in ports if one.get("containerPort") == port.get("port")]
+    only = ports[0] if len(ports) == 1 else same[0] if same else None
+    values = {
+        "service": name,
+        "service_port": str(port.get("port")),
+        "port_index": str(index),
+        "target_port": target,
+        "declared": listed,
+        "other_name": close[0] if close else (named[0] if len(named) == 1 else ""),
+        "other_port": str(only.get("containerPort")) if only else "",
+    }
+    values["kind"] = "name" if values["other_name"] else "number" if values["other_port"] else ""
+    kept = {key: value for key, value in values.items() if value}
+    text = f'targetPort "{target}" of port {port.get("port")}; the pod declares: {listed or "no ports"}'
+    return Symptom("network.service-port-mismatch", POD, f"service {name} .spec.ports[{index}]", text, kept)
+
+
+def _narrow_misses(snapshot: Snapshot, pod: Body) -> list[Body]:
+    """Services that select no label set of this pod by one pair, while no Service selects the pod at all."""
+    services = snapshot.items(services_read(snapshot.target.namespace)) or []
+    if not _labels(pod) or any(_selects(one, pod) for one in services):
+        return []
+    return [one for one in services if _missed(one, pod)]
+
+
+def _missed(service: Body, pod: Body) -> tuple[str, str, str] | None:
+    """The one pair of the selector that keeps this pod out: key, wanted value, the pod's value."""
+    labels, selector = _labels(pod), _selector(service)
+    wrong = [(key, value) for key, value in selector.items() if labels.get(key) != value]
+    if len(wrong) != 1:
+        return None
+    key, wanted = wrong[0]
+    actual = labels.get(key, "")
+    right = len(selector) - 1
+    named = _name(service) in {actual, *labels.values()}
+    # One pair is all that speaks for it: it must look like a slip, or the Service must bear the pod's name.
+    if right == 0 and not (named or (actual and nearest(wanted, [actual]))):
+        similar = [other for other, value in labels.items() if value == wanted]
+        return (key, wanted, "") if similar and not actual else None
+    return key, wanted, actual
+
+
+def _selects_nothing(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    space = snapshot.target.namespace
+    for service in _narrow_misses(snapshot, pod):
+        slices = snapshot.items(slices_read(space, _name(service)))
+        missed = _missed(service, pod)
+        if slices is None or missed is None or ready_endpoints(slices)[1]:
+            continue
+        key, wanted, actual = missed
+        name = _name(service)
+        values = {"service": name, "key": key, "wanted": wanted, "actual": actual}
+        values["kind"] = "value" if actual else "key"
+        if not actual:
+            close = [other for other, value in _labels(pod).items() if value == wanted]
+            values["nearest"] = close[0] if close else ""
+        has = f"{key}={actual}" if actual else f"no label {key}"
+        notes = [
+            (f"this pod has {has}", "pod.metadata.labels"),
+            ("no endpoints", f"endpointslices of service {name}"),
+        ]
+        kept = {k: value for k, value in values.items() if value}
+        yield Symptom(
+            "network.service-selects-nothing",
+            POD,
+            f"service {name} .spec.selector",
+            ", ".join(f"{k}={value}" for k, value in sorted(_selector(service).items())),
+            kept,
+            notes=tuple(notes),
+        )
+
+
+# --- what the log gives away --------------------------------------------------------------------------------------
+
+
+def _log_symptoms(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
+    lines = _lines(snapshot, one)
+    unresolved = next((line for line in reversed(lines) if _UNRESOLVED.search(line)), "")
+    timed_out = next((line for line in reversed(lines) if _TIMEOUT.search(line)), "")
+    in_use = next((line for line in reversed(lines) if _IN_USE.search(line)), "")
+    if unresolved:
+        yield from _dns_down(snapshot, one, unresolved)
+        yield from _policy(snapshot, pod, one, Wanted("dns", "53", unresolved.strip()))
+    if timed_out and timed_out != unresolved:
+        place = _PLACE.search(timed_out)
+        wanted = (
+            Wanted(place["host"], place["port"], timed_out.strip())
+            if place
+            else Wanted("", "", timed_out.strip())
+        )
+        yield from _policy(snapshot, pod, one, wanted)
+    if in_use and _on_host(pod):
+        yield from _host_port(snapshot, pod, one, in_use)
+
+
+def _dns_down(snapshot: Snapshot, one: Container, line: str) -> Iterator[Symptom]:
+    for namespace, service in _DNS:
+        read = get("v1", "services", namespace, service)
+        slices = snapshot.items(slices_read(namespace, service))
+        if not isinstance(snapshot.answers.get(read), Found) or slices is None:
+            continue
+        ready, total = ready_endpoints(slices)
+        if ready:
+            continue
+        source = f"endpointslices of service {namespace}/{service}"
+        text = f"Service {service} has no ready endpoints" + (f" ({total} not ready)" if total else "")
+        values = {"service": service, "dns_namespace": namespace}
+        notes = ((line.strip()[:200], f"log {one.name}"),)
+        yield Symptom("network.dns-down", one.subject, source, text, values, notes=notes)
+
+
+def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> Iterator[Symptom]:
+    denial = denied_by(snapshot, pod, wanted)
+    if denial is None:
+        return
+    name = _name(denial.policy)
+    values = {
+        "policy": name,
+        "direction": denial.direction,
+        "port": wanted.port,
+        "peer": wanted.host if wanted.host != "dns" else "the cluster DNS",
+        "missing": "dns" if wanted.host == "dns" else "port" if wanted.port else "",
+        "host": wanted.host if wanted.host != "dns" else "",
+    }
+    kept = {key: value for key, value in values.items() if value}
+    notes = [(wanted.line[:200], f"log {one.name}")]
+    source = f"networkpolicy {name} .spec.{denial.direction}"
+    yield Symptom("network.policy-denies", one.subject, source, rules_text(denial), kept, notes=tuple(notes))
+
+
+def _host_port(snapshot: Snapshot, pod: Body, one: Container, line: str) -> Iterator[Symptom]:
+    found = _PORT.search(line)
+    port = next((group for group in found.groups() if group), "") if found else ""
+    values = {"port": port, "node": str((pod.get("spec") or {}).get("nodeName") or "")}
+    notes = [("hostNetwork: true, so its ports are the node's ports", "pod.spec.hostNetwork")]
+    for other in snapshot.items(_neighbours_read(pod)) or []:
+        if (other.get("metadata") or {}).get("uid") == (pod.get("metadata") or {}).get("uid"):
+            continue
+        if port and _holds(other, port):
+            space = str((other.get("metadata") or {}).get("namespace"))
+            values |= {"other": _name(other), "other_namespace": space}
+            notes.append(
+                (
+                    f"port {port} is declared by pod {space}/{_name(other)} on the same node",
+                    "pods of the node",
+                )
+            )
+            break
+    kept = {key: value for key, value in values.items() if value}
+    source = f"log {one.name}"
+    yield Symptom(
+        "network.host-port-taken", one.subject, source, line.strip()[:200], kept, notes=tuple(notes)
+    )
+
+
+def _holds(other: Body, port: str) -> bool:
+    if (other.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        return False
+    for one in containers(other):
+        for each in one.spec.get("ports") or []:
+            held = each.get("containerPort") if _on_host(other) else each.get("hostPort")
+            if str(held or "") == port:
+                return True
+    return False

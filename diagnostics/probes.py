@@ -7,6 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
+from poddoctor.pod.units import parse_time, quantity, show_cpu, show_duration
+
 from ._listening import listening
 from ._probe import (
     Probe,
@@ -20,10 +25,6 @@ from ._probe import (
     status_code,
     why,
 )
-from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
-from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
-from poddoctor.pod.units import parse_time, quantity, show_cpu, show_duration
 
 _PROBE = (
     "probe",
@@ -77,6 +78,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.maybe-killed": SymptomKind(
         "It ended by a signal, as after a failed probe, but no event says so", (*_PROBE, "lived", "exit_code")
     ),
+    "probes.port-unknown": SymptomKind("A probe names a port that its container does not declare", _PROBE),
     "probes.gate-unmet": SymptomKind(
         "A readiness gate is not True while all containers are ready", ("gate", "gate_status", "setter")
     ),
@@ -84,7 +86,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
 
 _UNHEALTHY = re.compile(
     r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
-    re.S,
+    re.DOTALL,
 )
 _KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
@@ -116,7 +118,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if pod is None:
         return
     for one in containers(pod, "app", "sidecar"):
-        if any(_matters(pod, one, probe, snapshot) for probe in probes_of(one)):
+        if any(_matters(one, probe, snapshot) for probe in probes_of(one)):
             yield from log_reads(snapshot, one.name)
 
 
@@ -128,8 +130,8 @@ def _alive(snapshot: Snapshot) -> Body | None:
     return None if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed") else pod
 
 
-def _matters(pod: Body, one: Container, probe: Probe, snapshot: Snapshot) -> bool:
-    if probe.handler == "exec" or pod is None:
+def _matters(one: Container, probe: Probe, snapshot: Snapshot) -> bool:
+    if probe.handler == "exec":
         return False
     return (one.is_running and not one.ready) or (
         probe.kind != "readiness" and _ends_often(one, snapshot.clock)
@@ -155,6 +157,9 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     killed = _killed(snapshot, one, probes, unhealthy, events)
     yield from killed
     if killed:
+        ready = unhealthy.get("readiness")
+        if ready and "readiness" in probes and not killed[0].past:
+            yield _event_symptom(one, ready, _attributes(snapshot, one, probes["readiness"], ready, "unready"))
         return
     yield from _maybe_killed(snapshot, one, probes, unhealthy, events)
     if not one.is_running or one.ready or _crashes_by_itself(one, snapshot.clock):
@@ -394,7 +399,7 @@ def _not_started(
     values = _attributes(snapshot, one, probe, seen, "never-started")
     if running is not None and running.total_seconds() <= probe.budget and not (errored or unknown_port):
         yield _starting(one, probe, values, running)
-        if seen and values.get("failure") in ("not-found", "scheme", "grpc-unimplemented"):
+        if seen and values.get("failure") in ("scheme", "grpc-unimplemented"):
             yield _event_symptom(one, seen, values)
         return
     text = f"started is false: {probe.asks} has not succeeded"
@@ -402,6 +407,7 @@ def _not_started(
         text += f" in {show_duration(running)}"
         values["for"] = show_duration(running)
     yield _state("probes.unstarted", one, probe, values, text)
+    yield from _port_unknown(one, probe, values)
     if seen:
         yield _event_symptom(one, seen, values)
 
@@ -420,6 +426,7 @@ def _not_ready(
         text += f", running for {show_duration(running)}"
         values["for"] = show_duration(running)
     yield _state("probes.unready", one, probe, values, text)
+    yield from _port_unknown(one, probe, values)
     if seen:
         yield _event_symptom(one, seen, values)
 
@@ -440,6 +447,14 @@ def _state(name: str, one: Container, probe: Probe, values: Mapping[str, str], t
     ]
     attributes = {key: value for key, value in values.items() if value}
     return Symptom(name, one.subject, one.status_path, text, attributes, one.started_at, notes=tuple(notes))
+
+
+def _port_unknown(one: Container, probe: Probe, values: Mapping[str, str]) -> Iterator[Symptom]:
+    if values.get("failure") != "port-unknown":
+        return
+    text = f'port "{probe.port_name}"; the container declares: {declared(one) or "no ports"}'
+    attributes = {key: value for key, value in values.items() if value}
+    yield Symptom("probes.port-unknown", one.subject, f"{one.spec_path}.{probe.field}", text, attributes)
 
 
 def _event_symptom(

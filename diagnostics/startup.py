@@ -22,9 +22,9 @@ from poddoctor.pod.reads import (
     pod_events,
     pod_of,
 )
-from poddoctor.pod.units import quantity, show_bytes
+from poddoctor.pod.units import quantity
 
-from ._command import slip, source_of
+from ._command import is_shell, slip, source_of
 from ._process import is_over, place, shown, template_patch, words
 from ._runtime_text import core, exec_problem, is_runtime_text, problem_of
 
@@ -45,7 +45,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
                 "device",
             ),
             *("why", "architecture", "interpreter", "carriage_return", "limit", "suggested_limit", "earlier"),
-            *("short", "os_image", "unit_slip", "script_volume", *_PLACE),
+            *("short", "unit_slip", "script_volume", "script_kind", "nopatch", "shell_form", *_PLACE),
         ),
     ),
     "startup.shell-exit": SymptomKind(
@@ -223,8 +223,11 @@ def _program(snapshot: Snapshot, one: Container, problem: str, program: str) -> 
         found.update(mistake.attributes)
         if mistake.change:
             found["patch"] = template_patch(snapshot, one, mistake.change)
+        elif found["source"] != "image":
+            found["nopatch"] = "true"
     if volume := _volume_of(one, found["program"]):
         found["script_volume"] = volume
+        found["script_kind"] = _kind_of(snapshot, volume)
     return found
 
 
@@ -237,6 +240,14 @@ def _volume_of(one: Container, program: str) -> str:
         if each.get("mountPath") and f"{program}/".startswith(f"{each['mountPath'].rstrip('/')}/")
     ]
     return str(max(fitting, key=lambda each: len(each["mountPath"])).get("name") or "") if fitting else ""
+
+
+def _kind_of(snapshot: Snapshot, volume: str) -> str:
+    """What a volume is made of, such as ``configMap``."""
+    for each in ((pod_of(snapshot) or {}).get("spec") or {}).get("volumes") or []:
+        if each.get("name") == volume:
+            return next((key for key in each if key != "name"), "")
+    return ""
 
 
 def _memory(one: Container) -> dict[str, str]:
@@ -261,10 +272,11 @@ def _asked(one: Container, problem: str) -> list[tuple[str, str]]:
     if problem == "memory":
         limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
         return [(f"memory limit {limit}", f"{one.spec_path}.resources")] if limit is not None else []
-    rows = []
-    for key in ("command", "args"):
-        if line := words(one.spec.get(key)):
-            rows.append((f"{key} {line}", f"{one.spec_path}.{key}"))
+    rows = [
+        (f"{key} {line}", f"{one.spec_path}.{key}")
+        for key in ("command", "args")
+        if (line := words(one.spec.get(key)))
+    ]
     return rows or [("command and args are those of the image", one.spec_path)]
 
 
@@ -334,6 +346,8 @@ def _logged(
         attributes["shell_program"] = details.get("program", "")
         attributes["program"] = details.get("program", "")
         attributes["source"] = source_of(one)
+        if any(is_shell(word) for word in words(one.spec.get("command"))[:1]):
+            attributes["shell_form"] = "command"
     else:
         attributes.update(_program(snapshot, one, problem, details.get("program", "")))
     notes = [

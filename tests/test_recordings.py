@@ -48,7 +48,7 @@ def test_text(name: str) -> None:
 
 
 def test_matrix() -> None:
-    """Recording × cause: what else fires shows in review."""
+    """Recording by cause: what else fires shows in review."""
     rows = {
         name: [f"{one.cause.id} {one.standing} {one.confidence}" for one in report_of(path).findings]
         for name, path in RECORDED.items()

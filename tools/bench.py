@@ -1,7 +1,7 @@
 """The numbers to hold, as ratios, paired in one run: A B A B … and the ratio of the medians.
 
-The API server is the fake one of the tests, over TLS, behind a relay that adds the round-trip time. kubectl is the one
-on the PATH, or ``KUBECTL``. A ratio over its bar makes the run fail, with a profile of where the time went.
+The API server is the fake one of the tests, over TLS, behind a relay that adds the round-trip time.
+Kubectl is the one on the PATH, or ``KUBECTL``. A ratio over its bar makes the run fail, with a profile.
 """
 
 from __future__ import annotations

@@ -1,0 +1,178 @@
+"""What a waiting init container waits for: read from its command and log, joined with the Service of that name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from poddoctor.model import Body, Read, Snapshot
+from poddoctor.pod.containers import Container
+from poddoctor.pod.names import nearest
+from poddoctor.pod.reads import get, list_of
+
+_HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)"
+_WAITS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"\bnc\s+(?:-\S+\s+(?:\d+\s+)?)*{_HOST}\s+(?P<port>\d+)",
+        rf"/dev/tcp/{_HOST}/(?P<port>\d+)",
+        rf"\bpg_isready\b[^\n;]*?(?:-h|--host)[ =]?{_HOST}(?:[^\n;]*?(?:-p|--port)[ =]?(?P<port>\d+))?",
+        rf"\b(?:mysqladmin|redis-cli|mysql|psql|mongosh?)\b[^\n;]*?(?:-h|--host)[ =]?{_HOST}(?:[^\n;]*?(?:-P|-p)\s?(?P<port>\d+))?",
+        rf"\b(?:wget|curl)\b[^\n;]*?\bhttps?://{_HOST}(?::(?P<port>\d+))?",
+        rf"\b(?:wait-for-it|wait-for|wait4ports|dockerize)\S*\s[^\n;]*?(?:tcp://|https?://)?{_HOST}:(?P<port>\d+)",
+        rf"\b(?:nslookup|host|dig|getent\s+\w+|ping)\s+(?:-\S+\s+(?:\d+\s+)?)*{_HOST}",
+        rf"\btelnet\s+{_HOST}\s+(?P<port>\d+)",
+    )
+)
+_LOGGED = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?i)waiting (?:for|on|until)\s+(?:the\s+)?(?:service\s+|host\s+)?[\"']?{_HOST}(?::(?P<port>\d+))?",
+        rf"(?i)can't (?:find|resolve)\s+[\"']?{_HOST}",
+        rf"(?i)bad address [\"']{_HOST}",
+        rf"(?i)could not translate host name [\"']{_HOST}",
+        rf"(?i)(?:lookup|resolve host:?)\s+[\"']?{_HOST}",
+        rf"(?i)^{_HOST}:(?P<port>\d+) - (?:no response|no attempt)",
+        rf"(?i)(?:dial tcp|connect to|connecting to)\s+[\"']?{_HOST}:(?P<port>\d+)",
+    )
+)
+_LOOP = re.compile(r"\b(?:until|while|for)\b|wait")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?|\$\((\w+)\)")
+_NO_HOSTS = {"the", "a", "to", "it", "be", "for", "all", "localhost", "127.0.0.1"}
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A host (and port) that an init container waits for; ``service`` and ``namespace`` when it reads as one."""
+
+    host: str
+    port: str
+    line: str
+    service: str
+    namespace: str
+
+    @property
+    def what(self) -> str:
+        """For reading: ``db:5432``."""
+        return f"{self.host}:{self.port}" if self.port else self.host
+
+
+def awaited_by(one: Container, log: str, namespace: str) -> Awaited | None:
+    """What the container waits for, or None when neither its command nor its log says so."""
+    script = _script(one)
+    if _LOOP.search(script):
+        for pattern in _WAITS:
+            for found in pattern.finditer(script):
+                if _is_host(found["host"]):
+                    return _awaited(found, found[0], namespace)
+    for line in reversed(log.splitlines()[-20:]):
+        for pattern in _LOGGED:
+            found_line = pattern.search(line)
+            if found_line and _is_host(found_line["host"]):
+                return _awaited(found_line, script or line, namespace)
+    return None
+
+
+def _is_host(text: str) -> bool:
+    return text.lower() not in _NO_HOSTS and not text.isdigit() and not text.startswith("-")
+
+
+def _script(one: Container) -> str:
+    words = [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]
+    values = {str(each.get("name")): str(each.get("value") or "") for each in one.spec.get("env") or []}
+    text = " ".join(map(str, words))
+    return _VARIABLE.sub(lambda hole: values.get(hole[1] or hole[2]) or hole[0], text)
+
+
+def _awaited(found: re.Match[str], line: str, namespace: str) -> Awaited:
+    host = found["host"].rstrip(".")
+    parts = host.split(".")
+    port = found.groupdict().get("port") or ""
+    inside = len(parts) == 1 or len(parts) == 2 or (len(parts) > 2 and parts[2] == "svc")
+    numeric = all(part.isdigit() for part in parts)
+    service = parts[0] if inside and not numeric else ""
+    return Awaited(
+        host, port, " ".join(line.split())[:160], service, parts[1] if len(parts) > 1 else namespace
+    )
+
+
+def service_reads(snapshot: Snapshot, awaited: Awaited | None) -> Iterable[Read]:
+    """The Service of that name, its endpoints, and its neighbours when it does not exist."""
+    if awaited is None or not awaited.service:
+        return
+    yield _service_read(awaited)
+    yield slices_read(awaited.namespace, awaited.service)
+    if snapshot.absent(_service_read(awaited)):
+        yield services_read(awaited.namespace)
+
+
+def _service_read(awaited: Awaited) -> Read:
+    return get(
+        "v1",
+        "services",
+        awaited.namespace,
+        awaited.service,
+        "would show whether the Service it waits for exists",
+    )
+
+
+def services_read(namespace: str) -> Read:
+    """All Services of a namespace."""
+    return list_of("v1", "services", namespace, "would show which Services exist and what they select")
+
+
+def slices_read(namespace: str, service: str) -> Read:
+    """The EndpointSlices of one Service."""
+    return list_of(
+        "discovery.k8s.io/v1",
+        "endpointslices",
+        namespace,
+        f"would show whether Service {service} has endpoints",
+        labelSelector=f"kubernetes.io/service-name={service}",
+    )
+
+
+def ready_endpoints(slices: list[Body]) -> tuple[int, int]:
+    """How many addresses are ready, and how many there are."""
+    ready = total = 0
+    for one in slices:
+        for endpoint in one.get("endpoints") or []:
+            total += 1
+            ready += (endpoint.get("conditions") or {}).get("ready") is not False
+    return ready, total
+
+
+def service_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
+    """Its state (``absent``, ``no-endpoints``, ``no-port``, ``there`` or unknown), attributes and evidence."""
+    if not awaited.service:
+        return "", {}, []
+    name, space = awaited.service, awaited.namespace
+    extra = {"service": name, "service_namespace": space}
+    source = f"service {space}/{name}"
+    if snapshot.absent(_service_read(awaited)):
+        others = [
+            str((one.get("metadata") or {}).get("name")) for one in snapshot.items(services_read(space)) or []
+        ]
+        if close := nearest(name, others):
+            extra["nearest"] = close[0]
+        known = f"; existing: {', '.join(sorted(others)[:8])}" if others else ""
+        return "absent", extra, [(f"Service {name} does not exist in namespace {space}{known}", source)]
+    body = snapshot.body(_service_read(awaited))
+    slices = snapshot.items(slices_read(space, name))
+    if body is None:
+        return "", extra, []
+    ports = [str(one.get("port")) for one in (body.get("spec") or {}).get("ports") or []]
+    if awaited.port and ports and awaited.port not in ports:
+        return "no-port", extra, [(f"Service {name} has no port {awaited.port}: {', '.join(ports)}", source)]
+    if slices is not None and (body.get("spec") or {}).get("type") != "ExternalName":
+        ready, total = ready_endpoints(slices)
+        if not ready:
+            text = f"Service {name} has no ready endpoints" + (f" ({total} not ready)" if total else "")
+            return "no-endpoints", extra, [(text, f"endpointslices of {source}")]
+        return (
+            "there",
+            extra,
+            [(f"Service {name} has {ready} ready endpoints", f"endpointslices of {source}")],
+        )
+    return "there", extra, []
