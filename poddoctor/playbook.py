@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from poddoctor import playbooks
 from poddoctor.model import CONFIDENCES, SEVERITIES, Cause, Clause, Step, SymptomKind
 
-BUNDLED = Path(playbooks.__path__[0])
+# The folder stands at the top of the repository and installs as poddoctor.playbooks: only import knows where.
+BUNDLED = Path(next(iter(import_module("poddoctor.playbooks").__path__)))
 CONTEXT = frozenset(
     {
         "namespace",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from poddoctor import collect, engine, playbook, recording, targets
-from poddoctor.model import STAGES, Answer, Cause, Read, Report, Snapshot, Subject
+from poddoctor.model import STAGES, Answer, Cause, Read, Report, Snapshot, Step, Subject
 from poddoctor.stages import symptom_kinds
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from poddoctor.kube.transport import Cluster
 
+_KUBECTL = re.compile(r"(?m)(?:^|(?<=[|;&(]) *)kubectl\b")
 _DEMO = Path(__file__).parent / "demo"
 
 
@@ -139,7 +142,7 @@ def _open(request: Request) -> tuple[Cluster, _Tail]:
 
 
 def _report(snapshot: Snapshot, request: Request, container: str | None) -> Report:
-    report = engine.diagnose(snapshot, request.roots)
+    report = _addressed(engine.diagnose(snapshot, request.roots), request)
     if container is None:
         return report
     mine = Subject("container", container)
@@ -149,3 +152,20 @@ def _report(snapshot: Snapshot, request: Request, container: str | None) -> Repo
             one for one in report.findings if one.subjects[0].kind != "container" or mine in one.subjects
         ),
     )
+
+
+def _addressed(report: Report, request: Request) -> Report:
+    """The commands with the context and kubeconfig that the user gave: they must reach the same cluster."""
+    options = {"--kubeconfig": request.kubeconfig, "--context": request.context}
+    flags = "".join(f" {name} {shlex.quote(value)}" for name, value in options.items() if value)
+    if not flags:
+        return report
+
+    def address(command: str) -> str:
+        return _KUBECTL.sub(lambda found: found[0] + flags, command)
+
+    def step(one: Step) -> Step:
+        return replace(one, run=address(one.run), check=address(one.check), undo=address(one.undo))
+
+    findings = tuple(replace(one, steps=tuple(map(step, one.steps))) for one in report.findings)
+    return replace(report, findings=findings, look_next=tuple(map(address, report.look_next)))

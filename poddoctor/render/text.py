@@ -15,6 +15,7 @@ _COLOURS = {"certain": "bold red", "likely": "bold yellow", "possible": "bold cy
 _RISKS = {"restarts-pods": "restarts the pods of {workload}", "deletes-data": "deletes data", "read-only": ""}
 _MAX_EVIDENCE = 6
 _MAX_TEXT = 400
+_MAX_STEPS = 3
 
 
 def render(report: Report, console: Console, *, show_secrets: bool = False) -> None:
@@ -114,8 +115,12 @@ class _Page:
         rows = [row for symptom in finding.symptoms for row in _evidence(symptom)]
         for text, source in list(dict.fromkeys(rows))[:_MAX_EVIDENCE]:
             self.evidence(self._clean(text)[:_MAX_TEXT], self._clean(source))
-        for step in finding.steps:
-            self.step(step, finding)
+        before: Step | None = None
+        for step in finding.steps[:_MAX_STEPS]:
+            self.step(step, finding, before)
+            before = step
+        if len(finding.steps) > _MAX_STEPS:
+            self.line(f"More: poddoctor explain {finding.cause.id}", indent=3)
 
     def headline(self, number: int, finding: Finding) -> None:
         word = "WAITING" if finding.standing == "waiting" else finding.confidence.upper()
@@ -135,17 +140,19 @@ class _Page:
         else:
             self.line(Text.assemble("· ", text, "  ", (source, "dim")), indent=3, hanging=2)
 
-    def step(self, step: Step, finding: Finding) -> None:
-        label = "Fix" if step.fixes else "Do"
+    def step(self, step: Step, finding: Finding, before: Step | None) -> None:
+        label = "Fix  " if step.fixes else "Else " if before and before.fixes else "Do   "
         risk = _RISKS[step.risk].format(workload=self._clean(finding.attributes.get("workload", "its owner")))
-        head = f"{label}  {self._clean(step.do)}" + (f" ({risk})" if risk else "")
+        head = f"{label}{self._clean(step.do)}" + (f" ({risk})" if risk else "")
         self.line(Text(head, style="green" if step.fixes else ""), indent=3, hanging=5)
         for command in step.run.splitlines():
             # A command is never wrapped: a line that was broken cannot be pasted.
             self._console.print(Text("     " + visible_command(command), style="bold"), soft_wrap=True)
-        for name, command in (("Check", step.check), ("Undo ", step.undo)):
-            if command:
-                self._console.print(Text(f"   {name}  {visible_command(command)}"), soft_wrap=True)
+        # Alternatives mostly share their check and undo: once is enough on one screen.
+        seen = {before.check, before.undo} if before else set()
+        for name, command in (("Check ", step.check), ("Undo  ", step.undo)):
+            if command and command not in seen:
+                self._console.print(Text(f"   {name} {visible_command(command)}"), soft_wrap=True)
 
     def rows(self, title: str, rows: list[str], tags: list[str] | None = None) -> None:
         for number, row in enumerate(rows):
