@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from poddoctor.diagnostics._claims import asked, asked_text, class_of, modes
 from poddoctor.model import Body
 from poddoctor.pod.units import quantity
+
+from ._claims import asked, asked_text, class_of, modes
 
 
 @dataclass(frozen=True, slots=True)

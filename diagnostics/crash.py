@@ -1,21 +1,358 @@
-"""Stage crash."""
+"""Stage crash: the process ran and ended, and should not have.
+
+Who ended a container is decided once, in ``_ends``; here each end becomes the symptom of its story.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import timedelta
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.owner import owner_of
+from poddoctor.pod.reads import (
+    log_reads,
+    log_text,
+    node_events_read,
+    node_read,
+    pod_events,
+    pod_events_read,
+    pod_of,
+)
+from poddoctor.pod.units import show_duration
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._command import is_shell, whole
+from ._ends import End, last_end, looks_aborted, memory_limits
+from ._memory import describe, filling, limit_ranges_read
+from ._process import is_over, place, shown, template_patch, times
+
+_PLACE = ("field", "template", "index")
+_END = ("exit_code", "reason", "signal", "lasted", "restarts", "how_often", "revision", *_PLACE)
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "crash.out-of-memory": SymptomKind(
+        "the kernel killed for memory in this container; main says whether its main process was the victim",
+        (
+            *_END,
+            *("scope", "limit", "request", "limit_range", "request_is_limit", "suggested_limit", "basis"),
+            *("heap", "main", "pod_limit"),
+        ),
+    ),
+    "crash.memory-volume": SymptomKind(
+        "a memory-backed volume of this container can fill its memory limit alone",
+        ("volume", "size_limit", "mount"),
+    ),
+    "crash.node-out-of-memory": SymptomKind(
+        "the node as a whole ran out of memory when this container was killed", ("stated", *_END)
+    ),
+    "crash.killed": SymptomKind(
+        "the container was ended by SIGKILL or SIGTERM, and the runtime does not say why", _END
+    ),
+    "crash.killer": SymptomKind(
+        "who ended the container: probe, hook, change, deletion, eviction, pod-end or lost",
+        ("killer", "exit_code"),
+    ),
+    "crash.not-killed": SymptomKind("nothing outside the container ended it, as far as Kubernetes records"),
+    "crash.completed": SymptomKind(
+        "the container ended well, and its restart policy starts it again",
+        (*_END, "command", "shell", "bare_shell", "background", "patch"),
+    ),
+    "crash.fatal-signal": SymptomKind("the process died of a signal that its own fault raised", _END),
+    "crash.node-restarted": SymptomKind("the node or its runtime went down under the container", _END),
+    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message")),
+}
+_BASES = frozenset(
+    {
+        "busybox",
+        "alpine",
+        "ubuntu",
+        "debian",
+        "centos",
+        "fedora",
+        "rockylinux",
+        "almalinux",
+        "bash",
+        "amazonlinux",
+    }
+)
+_KILLERS = frozenset({"probe", "hook", "change", "deletion", "eviction", "pod-end", "lost"})
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The logs of containers that fail, and their node when it bounds memory or may be the killer."""
+    pod = pod_of(snapshot)
+    node = str(((pod or {}).get("spec") or {}).get("nodeName") or "")
+    for end in _ends(snapshot, pod):
+        one = end.container
+        if is_over(one, snapshot.clock):
+            continue
+        if end.exit_code or _restarts_always(pod, one):
+            yield from log_reads(snapshot, one.name)
+        if end.by in ("memory", "node-memory"):
+            yield limit_ranges_read(snapshot)
+            if node:
+                yield node_read(node)
+        if node and (
+            end.by in ("kill", "node-restart") or (end.by == "memory" and not memory_limits(snapshot, one))
+        ):
+            yield node_events_read(node)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """How each container ended."""
+    pod = pod_of(snapshot)
+    for end in _ends(snapshot, pod):
+        yield from _story(snapshot, pod or {}, end)
+
+
+def _ends(snapshot: Snapshot, pod: Body | None) -> Iterator[End]:
+    for one in containers(pod, "init", "sidecar", "app") if pod else []:
+        end = last_end(snapshot, one)
+        if end and end.by != "start":
+            yield end
+
+
+def _story(snapshot: Snapshot, pod: Body, end: End) -> Iterator[Symptom]:
+    if end.exit_code == 0 and end.reason != "OOMKilled" and not _restarts_always(pod, end.container):
+        return
+    if end.by in _KILLERS:
+        yield from _killed_by(snapshot, end)
+    elif end.by == "memory" and memory_limits(snapshot, end.container):
+        yield from _out_of_memory(snapshot, end)
+    elif end.by in ("memory", "node-memory"):
+        yield from _node_memory(snapshot, end)
+    elif end.by == "node-restart":
+        yield _symptom(snapshot, end, "crash.node-restarted", end.proof, {}, source=end.proof_source)
+    elif end.by == "kill":
+        yield _symptom(snapshot, end, "crash.killed", _sentence(end), {}, notes=_ruled_out(snapshot, end))
+    else:
+        yield from _by_itself(snapshot, end)
+
+
+def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
+    """The end and its killer, so that what the end alone would suggest is ruled out in words."""
+    yield Symptom(
+        "crash.killer",
+        end.container.subject,
+        end.proof_source,
+        end.proof,
+        {"killer": end.by, "exit_code": str(end.exit_code)},
+        end.finished,
+        past=is_over(end.container, snapshot.clock),
+    )
+    if end.exit_code in (137, 143):
+        yield _symptom(snapshot, end, "crash.killed", _sentence(end), {})
+
+
+def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
+    one = end.container
+    found, rows = describe(snapshot, one)
+    # The runtime reports a kill of any process in the container, with the main process' own exit code.
+    found["main"] = "true" if end.exit_code == 137 else "false"
+    yield _symptom(snapshot, end, "crash.out-of-memory", _sentence(end), found, notes=rows)
+    volume = filling(snapshot, one, found.get("limit", ""))
+    if volume:
+        name, size, path = volume
+        bound = f"sizeLimit {size}" if size else "no sizeLimit"
+        yield Symptom(
+            "crash.memory-volume",
+            one.subject,
+            f"pod.spec.volumes[{name}]",
+            f"emptyDir of medium Memory at {path}, {bound}: its files count towards the memory limit",
+            {key: value for key, value in (("volume", name), ("size_limit", size), ("mount", path)) if value},
+        )
+
+
+def _node_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
+    rows = describe(snapshot, end.container)[1]
+    stated = "true" if end.by == "node-memory" else "false"
+    text, source = (end.proof, end.proof_source) if end.proof else (_sentence(end), end.source)
+    if end.proof:
+        rows = [(_sentence(end), end.source), *rows]
+    yield _symptom(
+        snapshot, end, "crash.node-out-of-memory", text, {"stated": stated}, source=source, notes=rows
+    )
+
+
+def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
+    if _nobody_killed(snapshot, end):
+        yield Symptom(
+            "crash.not-killed",
+            end.container.subject,
+            "events",
+            "no Killing event for this container",
+        )
+    if end.exit_code == 0:
+        yield _completed(snapshot, end)
+        return
+    signal = end.signal if end.by == "signal" else ""
+    if signal == "SIGSEGV" and looks_aborted(_last_words(snapshot, end.container)):
+        signal = "SIGABRT"
+    message = " ".join(str(end.record.get("message") or "").split())
+    notes = [(message[-300:], f"{end.source}.message")] if message else []
+    if signal:
+        yield _symptom(snapshot, end, "crash.fatal-signal", _sentence(end), {"signal": signal}, notes=notes)
+    else:
+        yield _symptom(
+            snapshot, end, "crash.failed", _sentence(end), {"message": message[-120:]}, notes=notes
+        )
+
+
+def _completed(snapshot: Snapshot, end: End) -> Symptom:
+    one = end.container
+    line = whole(one)
+    shell, background = _only_shell(one, line), _background(line)
+    found = {"command": shown(line), "shell": "true" if shell else "false", "background": background}
+    if shell:
+        found["bare_shell"] = line[0] if line else f"that of {one.spec.get('image')}"
+        found["patch"] = template_patch(snapshot, one, {"command": ["sleep", "infinity"], "args": None})
+    said = f"command {line}" if line else f"command and args are those of image {one.spec.get('image')}"
+    return _symptom(
+        snapshot,
+        end,
+        "crash.completed",
+        _sentence(end),
+        found,
+        notes=[(said, one.spec_path), ("restartPolicy Always", "pod.spec.restartPolicy")],
+    )
+
+
+def _only_shell(one: Container, line: list[str]) -> bool:
+    """Whether all that is started is a shell: it reads end-of-file at once, as there is no terminal."""
+    if one.spec.get("stdin"):
+        return False
+    if not line:
+        name = str(one.spec.get("image") or "").rpartition("/")[2].partition("@")[0].partition(":")[0]
+        return name in _BASES
+    return is_shell(line[0]) and all(word.startswith("-") and "c" not in word for word in line[1:])
+
+
+def _background(line: list[str]) -> str:
+    """What in a command line puts the program into the background, if anything does."""
+    text = " ".join(line).strip()
+    marks = (
+        "nohup ",
+        "service ",
+        "apachectl start",
+        "apache2ctl start",
+        "--daemonize yes",
+        "--daemonize=yes",
+        "--daemon",
+        "supervisord -c",
+    )
+    if text.endswith("&"):
+        return "&"
+    if text == "nginx" or text.endswith("/nginx"):
+        return "nginx"
+    return next((mark.strip() for mark in marks if mark in f"{text} "), "")
+
+
+def _symptom(
+    snapshot: Snapshot,
+    end: End,
+    name: str,
+    text: str,
+    attributes: Mapping[str, str],
+    *,
+    source: str = "",
+    notes: Iterable[tuple[str, str]] = (),
+) -> Symptom:
+    one = end.container
+    found = {
+        "exit_code": str(end.exit_code),
+        "reason": end.reason,
+        "signal": end.signal,
+        "lasted": show_duration(end.lasted) if end.record.get("startedAt") else "",
+        "restarts": str(one.restarts),
+        "how_often": times(_ended(one)),
+        "revision": _revision(snapshot),
+        **place(snapshot, one),
+        **attributes,
+    }
+    return Symptom(
+        name,
+        one.subject,
+        source or end.source,
+        text,
+        {key: value for key, value in found.items() if value},
+        end.finished,
+        past=is_over(one, snapshot.clock),
+        notes=tuple(notes),
+    )
+
+
+def _ended(one: Container) -> int:
+    """How often it ended, as far as its counter says."""
+    return max(1, one.restarts + bool(one.terminated))
+
+
+def _sentence(end: End) -> str:
+    """The end in one line: code, reason, how long the run lasted and how often it happened."""
+    parts = [
+        f"last exit {end.exit_code}" + (f" ({end.signal})" if end.signal else ""),
+        f"reason {end.reason or '-'}",
+    ]
+    if end.record.get("startedAt") and end.lasted >= timedelta():
+        parts.append(f"after {show_duration(end.lasted)}")
+    restarts = end.container.restarts
+    parts.append(f"{restarts} restart{'' if restarts == 1 else 's'}")
+    return ", ".join(parts)
+
+
+def _revision(snapshot: Snapshot) -> str:
+    """The revision of a workload that has an earlier one to go back to."""
+    owner = owner_of(snapshot)
+    body = owner.body or {}
+    notes = (body.get("metadata") or {}).get("annotations") or {}
+    number = str(notes.get("deployment.kubernetes.io/revision") or "")
+    if owner.kind == "deployment" and number.isdigit() and int(number) > 1:
+        return number
+    status = body.get("status") or {}
+    if owner.kind == "statefulset" and status.get("currentRevision") != status.get("updateRevision"):
+        return str(status.get("updateRevision") or "")
+    return ""
+
+
+def _nobody_killed(snapshot: Snapshot, end: End) -> bool:
+    """Whether it is shown, not merely unseen, that kubelet did not end it."""
+    spec = end.container.spec
+    if (
+        not spec.get("livenessProbe")
+        and not spec.get("startupProbe")
+        and not (spec.get("lifecycle") or {}).get("postStart")
+    ):
+        return True
+    answer = snapshot.answers.get(pod_events_read(snapshot))
+    return isinstance(answer, Found) and bool(pod_events(snapshot))
+
+
+def _ruled_out(snapshot: Snapshot, end: End) -> list[tuple[str, str]]:
+    """What a kill by signal usually is, and why it is not that here, as far as it could be seen."""
+    rows = [("the runtime does not say OOMKilled", end.source)]
+    limits = memory_limits(snapshot, end.container)
+    if limits:
+        rows.append((f"memory limit {limits[0][1]}: a kill there may go unreported", limits[0][2]))
+    if pod_events(snapshot):
+        rows.append(("no Killing event for this container: no probe, hook or deletion ended it", "events"))
+    else:
+        rows.append(("no events are left, so a probe cannot be ruled out", "events"))
+    node = ((pod_of(snapshot) or {}).get("spec") or {}).get("nodeName")
+    if node and isinstance(snapshot.answers.get(node_events_read(str(node))), Found):
+        rows.append(("no SystemOOM or Rebooted event of the node at that time", f"events of node {node}"))
+    return rows
+
+
+def _restarts_always(pod: Body | None, one: Container) -> bool:
+    """Whether an end with exit 0 is followed by a restart."""
+    own = one.spec.get("restartPolicy")
+    if one.kind == "init":
+        return False
+    return (own or ((pod or {}).get("spec") or {}).get("restartPolicy") or "Always") == "Always"
+
+
+def _last_words(snapshot: Snapshot, one: Container) -> list[str]:
+    return [
+        line
+        for read in reversed(log_reads(snapshot, one.name))
+        for line in (log_text(snapshot, read) or "").splitlines()
+    ]

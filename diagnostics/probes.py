@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
@@ -73,6 +73,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.unstarted": SymptomKind("A container's startup probe has used up its time", (*_PROBE, "for")),
     "probes.killed": SymptomKind(
         "A probe had the container killed", (*_PROBE, "lived", "times", "exit_code")
+    ),
+    "probes.start-cut-short": SymptomKind(
+        "A probe had the container killed before the program was up", (*_PROBE, "lived", "times", "exit_code")
     ),
     "probes.killing-event": SymptomKind("The kubelet's own word that a probe had it killed", ("probe",)),
     "probes.maybe-killed": SymptomKind(
@@ -233,6 +236,8 @@ def _killed(
             past,
         ),
     ]
+    if kind == "startup" or values.get("slow_start"):
+        found.insert(0, replace(found[0], name="probes.start-cut-short"))
     if seen:
         found.append(_event_symptom(one, seen, values, past=past))
     return found

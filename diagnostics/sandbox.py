@@ -1,21 +1,347 @@
-"""Stage sandbox."""
+"""Stage sandbox: the pod has its node and its volumes, and its network or cgroup cannot be made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import containers
+from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._blocked import standing_events, waits_for_start
+from ._sandbox_text import read_sandbox
+
+_FAILED = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus")
+_ATTRIBUTES = (
+    "problem",
+    "plugin",
+    "delegate",
+    "network",
+    "why",
+    "node",
+    "handler",
+    "runtime_class",
+    "image_ref",
+    "path",
+    "attachment",
+    "attempts",
+    "agent",
+    "agent_namespace",
+    "agent_state",
+    "siblings",
+    "capacity",
+    "other_nodes",
+)
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "sandbox.failed": SymptomKind("The runtime could not make the pod's sandbox.", _ATTRIBUTES),
+    "sandbox.network-not-ready": SymptomKind(
+        "The node has no network plugin that is ready.",
+        ("node", "why", "agent", "agent_namespace", "agent_state"),
+    ),
+    "sandbox.node-network-not-ready": SymptomKind(
+        "The node itself says that its network is not ready.", ("node",)
+    ),
+    "sandbox.handler-unknown": SymptomKind(
+        "The RuntimeClass names a handler that its node's runtime does not list.",
+        ("handler", "runtime_class", "node", "handlers"),
+    ),
+    "sandbox.profile-missing": SymptomKind(
+        "A container asks for an AppArmor or seccomp profile that the node does not have.",
+        ("kind", "profile", "node", "path"),
+    ),
+    "sandbox.sysctl-forbidden": SymptomKind(
+        "The pod sets a kernel parameter that the node does not allow.", ("sysctl", "node", "value")
+    ),
+    "sandbox.devices-not-prepared": SymptomKind(
+        "The driver could not prepare the devices of a resource claim.", ("why", "node", "resource_claim")
+    ),
+}
+_AGENTS = {
+    "calico": "calico-node",
+    "cilium-cni": "cilium",
+    "cilium": "cilium",
+    "aws-cni": "aws-node",
+    "flannel": "flannel",
+    "multus": "multus",
+    "multus-shim": "multus",
+    "istio-cni": "istio-cni",
+    "weave-net": "weave",
+    "antrea": "antrea-agent",
+    "kube-ovn": "kube-ovn-cni",
+    "ovn-k8s-cni-overlay": "ovnkube-node",
+    "azure-vnet": "azure-cns",
+    "canal": "canal",
+    "kube-router": "kube-router",
+    "ptp": "kindnet",
+    "linkerd-cni": "linkerd-cni",
+    "whereabouts": "whereabouts",
+}
+_ANY_AGENT = re.compile(
+    "calico|cilium|aws-node|flannel|multus|istio-cni|weave|antrea|ovn|azure-c|canal|kube-router|kindnet|podnet|cni|-net"
+)
+_SECCOMP = re.compile(
+    r"(?:cannot load seccomp profile|seccomp profile|failed to generate seccomp).{0,40}?\\*\"?(?P<path>/[^\s\":\\]+)\\*\"?[^\n]*?(?:no such file|does not exist|not found)"
+    r"|seccomp[^\n]*?open (?P<path2>/[^\s:]+): no such file"
+)
+_APPARMOR = re.compile(
+    r"apparmor(?: is enabled but)? profile (?:not found |\\*[\"']?)(?P<profile>[\w./-]+)"
+    r"|AppArmor profile \\*[\"'](?P<profile2>[^\"'\\]+)\\*[\"']"
+    r"|profile \\*[\"'](?P<profile3>[^\"'\\]+)\\*[\"'] is not loaded"
+    r"|apparmor failed to apply profile[^\n]*?|unable to apply apparmor profile",
+    re.IGNORECASE,
+)
+_SYSCTL = re.compile(r"forbidden sysctl: \\*\"(?P<sysctl>[^\"\\]+)\\*\"\s*(?P<why>[^\n]*)")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The node and the network agents on it, when the sandbox fails."""
+    pod = pod_of(snapshot)
+    if pod is None or not waits_for_start(pod):
+        return
+    node = str((pod.get("spec") or {}).get("nodeName"))
+    events = standing_events(snapshot, _FAILED)
+    if events or not pod_events(snapshot):
+        yield node_read(node)
+    problems = {read_sandbox(one.message)[0] for one in events}
+    if problems & {"cni", "not-ready", "ip-exhausted", "plugin-missing"} or _network_down(snapshot):
+        yield node_pods_read(node)
+    name = (pod.get("spec") or {}).get("runtimeClassName")
+    if name and events:
+        yield runtime_class_read(str(name))
+
+
+def node_pods_read(node: str) -> Read:
+    """All pods of the node: the network plugin's agent among them."""
+    purpose = "would show whether the network plugin's agent runs on the node"
+    return list_of("v1", "pods", "", purpose, fieldSelector=f"spec.nodeName={node}")
+
+
+def runtime_class_read(name: str) -> Read:
+    """One runtime class."""
+    return get(
+        "node.k8s.io/v1", "runtimeclasses", "", name, f"would show the handler of runtime class {name}"
+    )
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What keeps the sandbox from the pod."""
+    pod = pod_of(snapshot)
+    if pod is None:
+        return
+    yield from _rejected(snapshot, pod)
+    yield from _profiles(pod)
+    if waits_for_start(pod):
+        yield from _sandbox(snapshot, pod)
+        yield from _devices(snapshot, pod)
+
+
+def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    node = str((pod.get("spec") or {}).get("nodeName"))
+    down = _network_down(snapshot) and not (pod.get("spec") or {}).get("hostNetwork")
+    if down:
+        text = str(condition(node_of(snapshot), "Ready").get("message"))
+        yield Symptom(
+            "sandbox.node-network-not-ready",
+            POD,
+            f"node {node} status.conditions[Ready].message",
+            text,
+            {"node": node},
+        )
+    events = standing_events(snapshot, _FAILED)
+    seen: set[str] = set()
+    for one in events:
+        problem, details = read_sandbox(one.message)
+        if problem in seen:
+            continue
+        seen.add(problem)
+        yield from _failure(snapshot, pod, node, one, problem, details, len(events))
+        if problem not in ("timeout", "other"):
+            return  # what it says now is what counts; older words are of an earlier state
+    if down and "not-ready" not in seen:
+        text = str(condition(node_of(snapshot), "Ready").get("message"))
+        more, notes = _agent(snapshot, node, "")
+        source = f"node {node} status.conditions[Ready].message"
+        yield Symptom("sandbox.network-not-ready", POD, source, text, {"node": node, **more}, notes=notes)
+
+
+def _failure(
+    snapshot: Snapshot, pod: Body, node: str, one: Event, problem: str, details: dict[str, str], attempts: int
+) -> Iterator[Symptom]:
+    attributes = {"problem": problem, "node": node, **details}
+    notes: tuple[tuple[str, str], ...] = ()
+    if one.count > 1 or attempts > 1:
+        attributes["attempts"] = str(max(one.count, attempts))
+    if problem == "sysctl":
+        name = details.get("sysctl", "").replace("/", ".")
+        yield Symptom(
+            "sandbox.sysctl-forbidden", POD, one.source, one.message, {"sysctl": name, "node": node}, one.time
+        )
+        return
+    if problem == "security-profile":
+        yield _profile(pod, one.message, one.source)
+        return
+    if problem in ("cni", "not-ready", "ip-exhausted", "plugin-missing"):
+        more, notes = _agent(snapshot, node, details.get("plugin", ""))
+        attributes.update(more)
+    if problem == "ip-exhausted":
+        more, further = _addresses(snapshot, node)
+        attributes.update(more)
+        notes = (*further, *notes)
+    if problem.startswith("runtime-"):
+        more, notes = _handler(snapshot, pod, details.get("handler", ""))
+        attributes.update(more)
+    attributes = {key: value for key, value in attributes.items() if value}
+    if problem == "not-ready":
+        wanted = {
+            key: attributes[key]
+            for key in SYMPTOMS["sandbox.network-not-ready"].attributes
+            if key in attributes
+        }
+        yield Symptom(
+            "sandbox.network-not-ready", POD, one.source, one.message, wanted, one.time, notes=notes
+        )
+        return
+    yield Symptom("sandbox.failed", POD, one.source, one.message, attributes, one.time, notes=notes)
+
+
+def _network_down(snapshot: Snapshot) -> bool:
+    ready = condition(node_of(snapshot), "Ready")
+    text = str(ready.get("message") or "")
+    return ready.get("status") == "False" and (
+        "NetworkReady=false" in text or "NetworkPluginNotReady" in text
+    )
+
+
+def _agent(snapshot: Snapshot, node: str, plugin: str) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """The network plugin's own pod on the node, when it is not ready: it explains the plugin's failure."""
+    wanted = _AGENTS.get(plugin, plugin)
+    for pod in snapshot.items(node_pods_read(node)) or []:
+        meta, status = pod.get("metadata") or {}, pod.get("status") or {}
+        name = str(meta.get("name") or "")
+        owner = next(iter(meta.get("ownerReferences") or []), {}).get("kind")
+        if owner != "DaemonSet" or not (
+            _ANY_AGENT.search(name) if not wanted else wanted in name or _ANY_AGENT.search(name)
+        ):
+            continue
+        if condition(pod, "Ready").get("status") == "True":
+            continue
+        waiting = next(
+            (one.waiting.get("reason") for one in containers(pod) if one.waiting.get("reason")), None
+        )
+        state = str(waiting or status.get("reason") or status.get("phase") or "not ready")
+        found = {"agent": name, "agent_namespace": str(meta.get("namespace")), "agent_state": state}
+        return found, ((f"{meta.get('namespace')}/{name} on {node} is not ready: {state}", f"pod {name}"),)
+    return {}, ()
+
+
+def _addresses(snapshot: Snapshot, node: str) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    """How many addresses the pods of the node hold, against what the node's range can give."""
+    items = snapshot.items(node_pods_read(node))
+    if items is None:
+        return {}, ()
+    held = sum(
+        bool((one.get("status") or {}).get("podIP"))
+        and not (one.get("spec") or {}).get("hostNetwork")
+        and (one.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        for one in items
+    )
+    found = {"siblings": str(held)}
+    text = f"{held} pods on {node} hold an address"
+    if cidr := ((node_of(snapshot) or {}).get("spec") or {}).get("podCIDR"):
+        text += f"; the node's range is {cidr}"
+        prefix = str(cidr).rpartition("/")[2]
+        if prefix.isdigit() and ":" not in str(cidr) and int(prefix) <= 30:
+            found["capacity"] = str(2 ** (32 - int(prefix)) - 3)
+    return found, ((text, f"pods on {node}"),)
+
+
+def _handler(
+    snapshot: Snapshot, pod: Body, handler: str
+) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+    name = str((pod.get("spec") or {}).get("runtimeClassName") or "")
+    found = {"runtime_class": name}
+    notes = []
+    body = snapshot.body(runtime_class_read(name)) if name else None
+    if body is not None:
+        notes.append(
+            (f"runtime class {name} has handler {body.get('handler')}", f"runtimeclass {name} handler")
+        )
+        if not handler:
+            found["handler"] = str(body.get("handler") or "")
+    known = [
+        str(one.get("name") or "")
+        for one in ((node_of(snapshot) or {}).get("status") or {}).get("runtimeHandlers") or []
+    ]
+    if listed := [one for one in known if one]:
+        notes.append((f"handlers of the node's runtime: {', '.join(listed)}", "node status.runtimeHandlers"))
+    return {key: value for key, value in found.items() if value}, tuple(notes)
+
+
+def _rejected(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    """The kubelet turned the pod away before it made anything."""
+    status = pod.get("status") or {}
+    node = str((pod.get("spec") or {}).get("nodeName") or "")
+    if status.get("reason") == "SysctlForbidden":
+        text = str(status.get("message") or "")
+        match = _SYSCTL.search(text)
+        attributes = {"node": node, **({"sysctl": match["sysctl"]} if match else {})}
+        if "sysctl" not in attributes:
+            event = next((one for one in pod_events(snapshot)[::-1] if one.reason == "SysctlForbidden"), None)
+            if event and (match := _SYSCTL.search(event.message)):
+                attributes["sysctl"], text = match["sysctl"], event.message
+        attributes.update(_sysctl_value(pod, attributes.get("sysctl", "")))
+        yield Symptom(
+            "sandbox.sysctl-forbidden", POD, "pod.status.message", text or "SysctlForbidden", attributes
+        )
+    elif status.get("reason") == "AppArmor":
+        yield _profile(pod, str(status.get("message") or ""), "pod.status.message")
+
+
+def _sysctl_value(pod: Body, name: str) -> dict[str, str]:
+    context = (pod.get("spec") or {}).get("securityContext") or {}
+    return {
+        "value": str(one.get("value"))
+        for one in context.get("sysctls") or []
+        if str(one.get("name")).replace("/", ".") == name and one.get("value") is not None
+    }
+
+
+def _profiles(pod: Body) -> Iterator[Symptom]:
+    """A missing profile shows when a container is created: after the sandbox, in the container's own words."""
+    for one in containers(pod):
+        for body, place in (
+            (one.waiting, "state.waiting"),
+            (one.terminated, "state.terminated"),
+            (one.last_terminated, "lastState.terminated"),
+        ):
+            text = str(body.get("message") or "")
+            if text and not one.is_running and (_SECCOMP.search(text) or _APPARMOR.search(text)):
+                symptom = _profile(pod, text, f"{one.status_path}.{place}.message")
+                yield Symptom(symptom.name, one.subject, symptom.source, text, symptom.attributes)
+                break
+
+
+def _profile(pod: Body, text: str, source: str) -> Symptom:
+    attributes = {"node": str((pod.get("spec") or {}).get("nodeName") or "")}
+    if match := _SECCOMP.search(text):
+        path = match["path"] or match["path2"]
+        attributes.update(kind="seccomp", profile=path.rpartition("/seccomp/")[2] or path, path=path)
+    elif match := _APPARMOR.search(text):
+        attributes["kind"] = "AppArmor"
+        profile = match["profile"] or match["profile2"] or match["profile3"]
+        if profile:
+            attributes["profile"] = profile.removeprefix("localhost/")
+    return Symptom("sandbox.profile-missing", POD, source, text, {k: v for k, v in attributes.items() if v})
+
+
+def _devices(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    node = str((pod.get("spec") or {}).get("nodeName"))
+    for one in standing_events(snapshot, ("FailedPrepareDynamicResources",))[:1]:
+        attributes = {
+            "node": node,
+            "why": one.message.removeprefix("Failed to prepare dynamic resources: ")[:160],
+        }
+        if match := re.search(r"ResourceClaim (?P<name>[\w./-]+)", one.message):
+            attributes["resource_claim"] = match["name"].rpartition("/")[2]
+        yield Symptom("sandbox.devices-not-prepared", POD, one.source, one.message, attributes, one.time)

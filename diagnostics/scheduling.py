@@ -25,7 +25,7 @@ from poddoctor.pod.units import parse_time, show_duration
 
 from . import _advice as advice
 from . import _choice as choice
-from . import _claims as claims
+from . import _resourceclaims as claims
 from . import _predicates as predicates
 from . import _resources as res
 from . import _schedmessage as schedmessage
@@ -152,6 +152,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "No scheduler has looked at the pod",
         ("scheduler", "is_default", "lease", "lease_age", "lease_holder", "age", "near_scheduler", "patch"),
     ),
+    "scheduling.scheduler": SymptomKind("What is known of the scheduler that should take the pod", ("state",)),
     "scheduling.preempting": SymptomKind(
         "Room is being made by removing pods of lower priority", ("nominated_node", "victims", "victim_count")
     ),
@@ -489,6 +490,8 @@ def _notes(
         if one.failures:
             groups.setdefault(tuple(failure.text for failure in one.failures), []).append(one.name)
     lines = [(f"{_names(names)}: {'; also '.join(texts)}", "nodes, pods") for texts, names in groups.items()]
+    if picked.kind == "taint":
+        lines = [(text.replace(" (by design)", ""), source) for text, source in lines]
     if len(lines) > 8:
         lines = [*lines[:7], (f"and {len(lines) - 7} more groups of nodes that fail", "nodes")]
     if picked.fitting:
@@ -538,10 +541,10 @@ def _unseen(snapshot: Snapshot, pod: Body) -> Iterable[Symptom]:
             facts = {"claim": name, "chosen_node": str(node), "age": _age(snapshot, pod)}
             yield Symptom("scheduling.volume-binding", POD, source, text, facts)
             return
-    yield _no_scheduler(snapshot, pod)
+    yield from _no_scheduler(snapshot, pod)
 
 
-def _no_scheduler(snapshot: Snapshot, pod: Body) -> Symptom:
+def _no_scheduler(snapshot: Snapshot, pod: Body) -> Iterable[Symptom]:
     scheduler = str((pod.get("spec") or {}).get("schedulerName") or "default-scheduler")
     default = scheduler == "default-scheduler"
     age = _age(snapshot, pod)
@@ -555,26 +558,33 @@ def _no_scheduler(snapshot: Snapshot, pod: Body) -> Symptom:
             facts["patch"] = template.patch(
                 {"op": "replace", "path": "/schedulerName", "value": "default-scheduler"}
             )
-    notes = _lease_facts(snapshot, facts)
-    text = f"no PodScheduled condition and no scheduler event after {age}; spec.schedulerName is {scheduler}"
-    return Symptom("scheduling.unseen", POD, "pod.status.conditions", text, facts, notes=notes)
+        text = f"spec.schedulerName is {scheduler}, not the default scheduler of Kubernetes"
+        yield Symptom("scheduling.scheduler", POD, "pod.spec.schedulerName", text, {"state": "other"})
+    else:
+        yield from _lease(snapshot, facts)
+    text = f"no PodScheduled condition and no scheduler event after {age}"
+    yield Symptom("scheduling.unseen", POD, "pod.status.conditions", text, facts)
 
 
-def _lease_facts(snapshot: Snapshot, facts: dict[str, str]) -> tuple[tuple[str, str], ...]:
+def _lease(snapshot: Snapshot, facts: dict[str, str]) -> Iterable[Symptom]:
+    """Whether the default scheduler still renews its lease."""
     source = "lease kube-system/kube-scheduler"
     lease = snapshot.body(_LEASE)
     if isinstance(snapshot.answers.get(_LEASE), Absent):
         facts["lease"] = "absent"
-        return (("the default scheduler has no lease: it does not run, or runs without election", source),)
+        text = "the default scheduler has no lease: it does not run, or runs without election"
+        yield Symptom("scheduling.scheduler", POD, source, text, {"state": "absent"})
+        return
     spec = (lease or {}).get("spec") or {}
     renewed = parse_time(spec.get("renewTime"))
     if renewed is None:
-        return ()
+        return
     age = snapshot.clock - renewed
     allowed = max(60, 3 * int(spec.get("leaseDurationSeconds") or 15))
     facts["lease"] = "stale" if age.total_seconds() > allowed else "fresh"
     facts.update(lease_age=show_duration(age), lease_holder=str(spec.get("holderIdentity") or ""))
-    return ((f"the default scheduler last renewed its lease {show_duration(age)} ago", source),)
+    text = f"the default scheduler last renewed its lease {show_duration(age)} ago"
+    yield Symptom("scheduling.scheduler", POD, source, text, {"state": facts["lease"]})
 
 
 def _preempting(snapshot: Snapshot, pod: Body) -> Symptom | None:

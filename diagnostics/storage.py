@@ -1,4 +1,4 @@
-"""Stage storage."""
+"""Stage storage: from the pod to the one object that is wrong: claim, class, volume, attachment, driver."""
 
 from __future__ import annotations
 
@@ -6,16 +6,98 @@ from collections.abc import Iterable, Mapping
 
 from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from . import _binding, _mounting
+
+_CLAIM = ("claim", "volume", "size", "modes", "class", "unset", "empty", "ephemeral", "plain")
+_CLASSES = ("existing", "nearest", "other", "default")
+_MOUNT = (
+    "node",
+    "why",
+    "problem",
+    "what",
+    "volume",
+    "kind",
+    "pv",
+    "claim",
+    "csi_driver",
+    "server",
+    "filesystem",
+    "path",
+    "expected",
+    "type",
+    "create",
+    "driver",
+)
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "storage.claim-named": SymptomKind(
+        "The scheduler or the kubelet says in words that claims hold the pod up."
+    ),
+    "storage.claim-missing": SymptomKind(
+        "The pod names a claim that does not exist.", ("claim", "volume", "nearest", "existing", "template")
+    ),
+    "storage.claims-unbound": SymptomKind(
+        "A claim is not bound, and the claims cannot be read.", ("claims",)
+    ),
+    "storage.ephemeral-claim-missing": SymptomKind(
+        "The claim of a generic ephemeral volume was not made, or belongs to something else.",
+        ("claim", "volume", "why", "foreign"),
+    ),
+    "storage.claim-lost": SymptomKind("A bound claim has lost its volume.", (*_CLAIM, "pv")),
+    "storage.claim-terminating": SymptomKind(
+        "A claim is being deleted.", (*_CLAIM, "since", "holders", "finalizers")
+    ),
+    "storage.claim-in-use": SymptomKind(
+        "A claim for one pod only is used by another pod.", (*_CLAIM, "holder", "holder_node")
+    ),
+    "storage.class-missing": SymptomKind(
+        "A claim asks for a storage class that does not exist.", (*_CLAIM, *_CLASSES)
+    ),
+    "storage.class-missing-said": SymptomKind(
+        "The volume controller says that the class is not found.", ("claim",)
+    ),
+    "storage.class-unset": SymptomKind(
+        "A claim without a class finds neither a default class nor a volume.", (*_CLAIM, *_CLASSES)
+    ),
+    "storage.no-volume-fits": SymptomKind(
+        "None of the volumes that were made by hand fits the claim.",
+        (*_CLAIM, "closest", "why", "problem", "offered", "count"),
+    ),
+    "storage.named-volume-unusable": SymptomKind(
+        "A claim names a volume that does not exist, is taken or does not fit.",
+        (*_CLAIM, "pv", "nearest", "why", "problem"),
+    ),
+    "storage.provisioning-failed": SymptomKind(
+        "The provisioner could not make the volume.", (*_CLAIM, "provisioner", "why")
+    ),
+    "storage.provisioner-silent": SymptomKind(
+        "A claim waits for a provisioner that does not answer.",
+        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest"),
+    ),
+    "storage.provisioning": SymptomKind(
+        "A volume is being made.", (*_CLAIM, "provisioner", "since", "driver_absent", "nearest")
+    ),
+    "storage.claim-without-scheduler": SymptomKind(
+        "A claim waits for the scheduler, which spec.nodeName passes by.", _CLAIM
+    ),
+    "storage.volume-attached-elsewhere": SymptomKind(
+        "A volume for one node only is attached to another node.",
+        (*_MOUNT, "holder", "holder_node", "node_state"),
+    ),
+    "storage.attach-failed": SymptomKind("A volume could not be attached to the node.", _MOUNT),
+    "storage.driver-missing": SymptomKind(
+        "The node lacks the CSI driver of a volume.", (*_MOUNT, "drivers", "registered", "quiet")
+    ),
+    "storage.mount-failed": SymptomKind("A volume could not be mounted on the node.", _MOUNT),
+}
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The claims of a pod that waits, and what they refer to; nothing for a pod that has started."""
+    yield from _binding.reads(snapshot)
+    yield from _mounting.reads(snapshot)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """What is wrong with the pod's volumes."""
+    yield from _binding.examine(snapshot)
+    yield from _mounting.examine(snapshot)

@@ -154,7 +154,7 @@ def wait_broken(scenario: Scenario, name: str) -> None:
 def _broken(scenario: Scenario, wait: Mapping[str, Any], name: str) -> bool:
     words = [wait["status"]] if isinstance(wait.get("status"), str) else wait.get("status")
     if words or "restarts" in wait:
-        pods = [pod for pod in _raw(f"/api/v1/namespaces/{name}/pods") if _meant(scenario, pod)]
+        pods = [pod for pod in list_raw(f"/api/v1/namespaces/{name}/pods") if _meant(scenario, pod)]
         if not any(
             (not words or status_word(pod) in words) and restart_count(pod) >= int(wait.get("restarts", 0))
             for pod in pods
@@ -164,7 +164,7 @@ def _broken(scenario: Scenario, wait: Mapping[str, Any], name: str) -> bool:
         return any(
             event.get("reason") == wait["event"]
             and re.search(wait.get("message", ""), event.get("message") or "")
-            for event in _raw(f"/api/v1/namespaces/{name}/events")
+            for event in list_raw(f"/api/v1/namespaces/{name}/events")
         )
     return True
 
@@ -270,7 +270,7 @@ def write_recording(scenario: Scenario, name: str) -> Path:
 
 def provenance(name: str, version: str, clock: str) -> dict[str, Any]:
     """Where a recording comes from."""
-    info = _raw("/api/v1/nodes")[0]["status"]["nodeInfo"]
+    info = list_raw("/api/v1/nodes")[0]["status"]["nodeInfo"]
     return {
         "kubernetes": version or info["kubeletVersion"],
         "runtime": info["containerRuntimeVersion"],
@@ -330,11 +330,9 @@ def _exists(core: client.CoreV1Api, name: str) -> bool:
     return True
 
 
-def _raw(path: str) -> list[dict[str, Any]]:
-    api = _core().api_client
-    answer = api.call_api(
-        path, "GET", auth_settings=["BearerToken"], _preload_content=False, _return_http_data_only=True
-    )
+def list_raw(path: str) -> list[dict[str, Any]]:
+    """The items of a list, as the API sent them."""
+    answer = _dynamic().request("get", path, serialize=False)
     items: list[dict[str, Any]] = json.loads(answer.data).get("items") or []
     return items
 

@@ -24,8 +24,8 @@ _FIRST = 0.1
 def attempts(asked_wait: Callable[[], float], budget: float) -> Iterable[Any]:
     """Attempts after a first failure, until tries or ``budget`` seconds are used up.
 
-    An attempt fails by raising Unreachable. ``asked_wait`` gives the seconds that the server asked to wait. The last attempt does not raise: what has
-    no answer by then is told as unknown.
+    An attempt fails by raising Unreachable. ``asked_wait`` gives the seconds that the server asked to wait.
+    The last attempt does not raise: what has no answer by then is told as unknown.
     """
     first = max(asked_wait(), _FIRST)
     if first >= budget:

@@ -240,7 +240,7 @@ class Cluster:
             )
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Unreachable(
-                f"{server} gave no answer in {round(self._timeout, 1):g} s: is the cluster up, is its network yours?"
+                f"{server} gave no answer in {round(self._timeout, 1):g} s: is the cluster up?"
             )
         return Unreachable(f"cannot reach {server}: {message}: is the cluster up, is the context right?")
 
