@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from poddoctor.model import Body, Snapshot
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import owner_of
+from poddoctor.pod.units import quantity
 
 from . import _resources as res
 from . import _selectors as sel
@@ -107,9 +109,19 @@ def for_size(world: World, nodes: Sequence[Verdict]) -> Facts:
             (resources.get("requests") or {}).get(resource) or (resources.get("limits") or {}).get(resource)
         )
         facts.update(fit_container=facts.get("fit_container", name), written=raw, written_in=name)
-        if resource == "cpu" and amount >= 10 and raw.isdigit() and largest and amount / 1000 <= largest[0]:
-            facts.update(slip=f"{raw}m", slip_requests=f"cpu={raw}m")
+        if largest and (slip := _slip(resource, raw, largest[0])):
+            facts.update(slip=slip, slip_requests=f"{resource}={slip}")
     return facts
+
+
+def _slip(resource: str, raw: str, largest: Decimal) -> str:
+    """What was probably meant by a request of a wrong unit: 500 for 500m cores, 512Gi for 512Mi."""
+    meant = f"{raw}m" if resource == "cpu" and raw.isdigit() else ""
+    if resource == "memory" and raw.endswith("Gi"):
+        meant = f"{raw[:-2]}Mi"
+    number = quantity(raw[:-2] if raw.endswith("Gi") else raw) or Decimal(0)
+    fits = quantity(meant) if number >= (10 if resource == "cpu" else 100) else None
+    return meant if fits is not None and fits <= largest else ""
 
 
 def for_taint(template: Template, nodes: Sequence[Verdict]) -> Facts:
@@ -255,9 +267,7 @@ def for_affinity(world: World, template: Template, nodes: Sequence[Verdict]) -> 
     return facts
 
 
-def for_ports(
-    world: World, template: Template, nodes: Sequence[Verdict], everyone: Sequence[Verdict]
-) -> Facts:
+def for_ports(world: World, template: Template, nodes: Sequence[Verdict]) -> Facts:
     """Who holds the port, and a port that is free."""
     failure = nodes[0].of("ports")[0]
     facts: Facts = dict(failure.facts)
@@ -266,7 +276,8 @@ def for_ports(
     facts["nearest"] = nodes[0].name
     own = {f"{world.namespace}/{sel.name_of(pod)}" for pod in world.pods or () if _sibling(world.pod, pod)}
     facts["holder_is"] = "sibling" if holders and set(holders) <= own else "other"
-    facts["places"] = str(len([one for one in everyone if not one.kinds - {"ports"}]))
+    if facts["holder_is"] == "sibling":
+        facts.update(_crowding(template, len(set(holders))))
     port = int(facts["host_port"])
     used = {number for pod in world.pods or () for number, *_ in host_ports(pod)} | {
         number for number, *_ in host_ports(world.pod)
@@ -279,6 +290,15 @@ def for_ports(
         facts["free_port"] = str(free)
         facts["patch"] = template.patch({"op": "replace", "path": place, "value": free})
     return facts
+
+
+def _crowding(template: Template, placed: int) -> Facts:
+    """Why the workload's own pods are in the way: more replicas than places, or a rollout that adds first."""
+    if template.replicas is None:
+        return {}
+    if int(template.replicas) > placed:
+        return {"case": "replicas", "room_for": str(placed)}
+    return {"case": "rollout"}
 
 
 def _sibling(pod: Body, other: Body) -> bool:
@@ -320,8 +340,8 @@ def for_neighbours(world: World, template: Template, kind: str, nodes: Sequence[
         f"{world.namespace}/{sel.name_of(pod)}" for pod in world.pods or () if _sibling(world.pod, pod)
     }
     facts["pods_are"] = "siblings" if pods and set(pods) <= siblings else "others"
-    if pods and template.kind in ("deployment", "statefulset", "replicaset"):
-        facts["room_for"] = str(len(pods))
+    if facts["pods_are"] == "siblings":
+        facts.update(_crowding(template, len(pods)))
     rule = {"pod-affinity": "podAffinity", "anti-affinity": "podAntiAffinity"}[kind]
     facts["patch"] = _relaxed(template, rule, failure.index)
     terms = required(world.pod, rule)

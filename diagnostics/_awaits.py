@@ -1,4 +1,4 @@
-"""What a waiting init container waits for: read from its command and log, joined with the Service of that name."""
+"""What a waiting init container waits for: its command and log, joined with the Service of that name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import get, list_of
 
 _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)"
+_CLIENT = r"\b(?:mysqladmin|redis-cli|mysql|psql|mongosh?)"
 _WAITS = tuple(
     re.compile(pattern)
     for pattern in (
         rf"\bnc\s+(?:-\S+\s+(?:\d+\s+)?)*{_HOST}\s+(?P<port>\d+)",
         rf"/dev/tcp/{_HOST}/(?P<port>\d+)",
         rf"\bpg_isready\b[^\n;]*?(?:-h|--host)[ =]?{_HOST}(?:[^\n;]*?(?:-p|--port)[ =]?(?P<port>\d+))?",
-        rf"\b(?:mysqladmin|redis-cli|mysql|psql|mongosh?)\b[^\n;]*?(?:-h|--host)[ =]?{_HOST}(?:[^\n;]*?(?:-P|-p)\s?(?P<port>\d+))?",
+        rf"{_CLIENT}\b[^\n;]*?(?:-h|--host)[ =]?{_HOST}(?:[^\n;]*?(?:-P|-p)\s?(?P<port>\d+))?",
         rf"\b(?:wget|curl)\b[^\n;]*?\bhttps?://{_HOST}(?::(?P<port>\d+))?",
         rf"\b(?:wait-for-it|wait-for|wait4ports|dockerize)\S*\s[^\n;]*?(?:tcp://|https?://)?{_HOST}:(?P<port>\d+)",
         rf"\b(?:nslookup|host|dig|getent\s+\w+|ping)\s+(?:-\S+\s+(?:\d+\s+)?)*{_HOST}",
@@ -44,7 +45,7 @@ _NO_HOSTS = {"the", "a", "to", "it", "be", "for", "all", "localhost", "127.0.0.1
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A host (and port) that an init container waits for; ``service`` and ``namespace`` when it reads as one."""
+    """A host (and port) that is waited for; ``service`` and ``namespace`` when it reads as a Service."""
 
     host: str
     port: str
@@ -144,35 +145,38 @@ def ready_endpoints(slices: list[Body]) -> tuple[int, int]:
 
 
 def service_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
-    """Its state (``absent``, ``no-endpoints``, ``no-port``, ``there`` or unknown), attributes and evidence."""
+    """Its state (``absent``, ``no-endpoints``, ``no-port``, ``there`` or empty), attributes, evidence."""
     if not awaited.service:
         return "", {}, []
     name, space = awaited.service, awaited.namespace
     extra = {"service": name, "service_namespace": space}
     source = f"service {space}/{name}"
     if snapshot.absent(_service_read(awaited)):
-        others = [
-            str((one.get("metadata") or {}).get("name")) for one in snapshot.items(services_read(space)) or []
-        ]
-        if close := nearest(name, others):
-            extra["nearest"] = close[0]
-        known = f"; existing: {', '.join(sorted(others)[:8])}" if others else ""
-        return "absent", extra, [(f"Service {name} does not exist in namespace {space}{known}", source)]
+        return _absent(snapshot, awaited, extra, source)
     body = snapshot.body(_service_read(awaited))
-    slices = snapshot.items(slices_read(space, name))
     if body is None:
         return "", extra, []
-    ports = [str(one.get("port")) for one in (body.get("spec") or {}).get("ports") or []]
+    spec = body.get("spec") or {}
+    ports = [str(one.get("port")) for one in spec.get("ports") or []]
     if awaited.port and ports and awaited.port not in ports:
         return "no-port", extra, [(f"Service {name} has no port {awaited.port}: {', '.join(ports)}", source)]
-    if slices is not None and (body.get("spec") or {}).get("type") != "ExternalName":
-        ready, total = ready_endpoints(slices)
-        if not ready:
-            text = f"Service {name} has no ready endpoints" + (f" ({total} not ready)" if total else "")
-            return "no-endpoints", extra, [(text, f"endpointslices of {source}")]
-        return (
-            "there",
-            extra,
-            [(f"Service {name} has {ready} ready endpoints", f"endpointslices of {source}")],
-        )
-    return "there", extra, []
+    slices = snapshot.items(slices_read(space, name))
+    if slices is None or spec.get("type") == "ExternalName":
+        return "there", extra, []
+    ready, total = ready_endpoints(slices)
+    text = f"Service {name} has {ready or 'no'} ready endpoints" + (f" ({total} in all)" if total else "")
+    return "there" if ready else "no-endpoints", extra, [(text, f"endpointslices of {source}")]
+
+
+def _absent(
+    snapshot: Snapshot, awaited: Awaited, extra: dict[str, str], source: str
+) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
+    space = awaited.namespace
+    others = [
+        str((one.get("metadata") or {}).get("name")) for one in snapshot.items(services_read(space)) or []
+    ]
+    if close := nearest(awaited.service, others):
+        extra["nearest"] = close[0]
+    known = f"; existing: {', '.join(sorted(others)[:8])}" if others else ""
+    text = f"Service {awaited.service} does not exist in namespace {space}{known}"
+    return "absent", extra, [(text, source)]

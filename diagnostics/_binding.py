@@ -91,7 +91,7 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     if pod is None or not (waits_for_node(pod) or waits_for_start(pod)):
         return
     text, source = words(snapshot)
-    if text and (_NOT_FOUND.search(text) or _UNBOUND.search(text) or "PersistentVolumeClaim" in text):
+    if "persistentvolumeclaim" in text.lower() or _UNBOUND.search(text):
         yield Symptom("storage.claim-named", POD, source, text)
     found = False
     for use in cl.uses(snapshot):
@@ -118,7 +118,7 @@ def _of_claim(
     if isinstance(answer, Found):
         yield from _existing(snapshot, pod, use, answer.body, said)
     elif use.ephemeral and (isinstance(answer, Absent) or _ephemeral_words(said[0], use.claim)):
-        yield _ephemeral(snapshot, pod, use, said)
+        yield from _ephemeral(snapshot, use, said)
     elif is_named or (isinstance(answer, Absent) and _credible(pod, snapshot, said[0])):
         yield _missing(snapshot, pod, use, said if is_named else ("", ""), absent=isinstance(answer, Absent))
 
@@ -139,13 +139,15 @@ def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], 
     attributes = {"claim": use.claim, "volume": use.volume}
     items = snapshot.items(cl.claims_read(snapshot))
     existing = [name for name in cl.names(items) if name != use.claim]
-    if near := nearest(use.claim, existing):
-        attributes["nearest"] = near[0]
     if items is not None:
         attributes["existing"] = _some(existing) or "none"
     owner = ((pod.get("metadata") or {}).get("ownerReferences") or [{}])[0]
     if owner.get("kind") == "StatefulSet" and use.claim == f"{use.volume}-{snapshot.target.name}":
         attributes["template"] = use.volume
+    elif near := nearest(use.claim, existing):
+        attributes["nearest"] = near[0]
+    else:
+        attributes["unlike"] = "true"
     notes = []
     if absent:
         notes.append((f'persistentvolumeclaim "{use.claim}": 404, not found', use.read.path))
@@ -162,17 +164,16 @@ def _ephemeral_words(text: str, claim: str) -> bool:
     return f'create the persistentvolumeclaim "{claim}"' in text.replace("\\", "")
 
 
-def _ephemeral(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str]) -> Symptom:
-    del pod
+def _ephemeral(snapshot: Snapshot, use: cl.Use, said: tuple[str, str]) -> Iterator[Symptom]:
     attributes = {"claim": use.claim, "volume": use.volume}
     for one in standing_events(snapshot, ("FailedBinding",)):
         if one.message.startswith(f"ephemeral volume {use.volume}:"):
-            attributes["why"] = one.message.partition(": ")[2]
-            said = (one.message, one.source)
+            attributes["why"] = one.message.partition(": ")[2][:200]
+            yield Symptom("storage.ephemeral-claim-refused", POD, one.source, one.message)
             break
     text = said[0] or f"claim {use.claim} of ephemeral volume {use.volume} does not exist"
     source = said[1] or f"pod.spec.volumes[{use.volume}].ephemeral"
-    return Symptom("storage.ephemeral-claim-missing", POD, source, text, attributes)
+    yield Symptom("storage.ephemeral-claim-missing", POD, source, text, attributes)
 
 
 def _deleting(claim: Body) -> bool:
@@ -184,6 +185,7 @@ def _existing(
 ) -> Iterator[Symptom]:
     if foreign := _foreign(pod, use, claim):
         yield foreign
+        yield from (one for one in _ephemeral(snapshot, use, said) if one.name.endswith("refused"))
         return
     if _deleting(claim):
         yield _terminating(snapshot, use, claim)
@@ -223,7 +225,7 @@ def _terminating(snapshot: Snapshot, use: cl.Use, claim: Body) -> Symptom:
         attributes["since"] = show_duration(snapshot.clock - since)
     holders = [name for name, _ in _others(snapshot, use.claim)]
     if holders:
-        attributes["holders"] = _some(holders)
+        attributes.update(holder=holders[0], holders=_some(holders))
     finalizers = ", ".join(map(str, meta.get("finalizers") or []))
     if finalizers:
         attributes["finalizers"] = finalizers
@@ -268,7 +270,7 @@ def _claim_attributes(use: cl.Use, claim: Body) -> dict[str, str]:
     if size := cl.asked_text(claim):
         attributes["size"] = size
     if modes := cl.modes(claim):
-        attributes["modes"] = ", ".join(modes)
+        attributes.update(modes=", ".join(modes), mode=modes[0])
     name = cl.class_of(claim)
     if name:
         attributes["class"] = name
@@ -505,6 +507,8 @@ def _provisioning(
     message = waited.message if waited else f"claim {use.claim} waits for provisioner {provisioner}"
     source = waited.source if waited else f"persistentvolumeclaim {use.claim} metadata.annotations"
     yield Symptom(name, POD, source, message, {**attributes, **more}, notes=tuple(notes))
+    if more.get("driver_absent"):
+        yield Symptom("storage.driver-unknown", POD, notes[0][1], notes[0][0])
 
 
 def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -548,11 +552,7 @@ def _fixed_node(
 
 def _shortened(message: str) -> str:
     """The words of the driver, without the wrappers around them."""
-    text = re.sub(
-        r"^(?:failed to provision volume with StorageClass \S+ |Failed to create provisioner|rpc error: code = (\w+) desc = )[:\s]*",
-        "",
-        message,
-    )
+    text = re.sub(r"^failed to provision volume with StorageClass \S+ ", "", message, flags=re.IGNORECASE)
     text = re.sub(r"rpc error: code = \w+ desc = ", "", text)
     return text.strip().splitlines()[0][:160] if text.strip() else message[:160]
 

@@ -50,7 +50,7 @@ SIGNALS = {
 }
 _START = frozenset({"StartError", "ContainerCannotRun"})
 _PROBE = re.compile(r"failed (?:the )?(?P<probe>liveness|startup) probe")
-_CHANGED = re.compile(r"definition changed|spec hash changed|spec changed")
+_CHANGED = re.compile(r"definition changed|spec hash changed|spec changed|resize")
 _ABORT = re.compile(
     r"terminate called|Assertion .*failed|\bAborted\b|SIGABRT|\babort\(\)|double free|corrupted size"
 )
@@ -124,6 +124,8 @@ def _judge(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, s
     reason = str(record.get("reason") or "")
     if reason in _START:
         return "start", str(record.get("message") or ""), ""
+    if reason == "RestartingAllContainers":
+        return "change", str(record.get("message") or reason), f"{one.status_path}"
     if reason == "ContainerStatusUnknown":
         return "lost", str(record.get("message") or reason), f"{one.status_path}"
     if reason == "OOMKilled":
@@ -223,7 +225,9 @@ def _node_event(snapshot: Snapshot, record: Body, reasons: Sequence[str], slack:
         return None
     for event in reversed(events_in(snapshot, node_events_read(str(node)))):
         first, last = event.first or event.time, event.time or event.first
-        if event.reason in reasons and first and last and first - slack <= finished <= last + slack:
+        near = first and last and first - slack <= finished <= last + slack
+        # A cgroup's own limit is no shortage of the node.
+        if event.reason in reasons and near and "cgroup out of memory" not in event.message:
             return event
     return None
 

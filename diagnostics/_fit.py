@@ -13,7 +13,7 @@ from ._claims import asked, asked_text, class_of, modes
 
 @dataclass(frozen=True, slots=True)
 class Misfit:
-    """One reason, and what kind of reason it is: ``size``, ``mode``, ``class``, ``taken``, ``released``, …"""
+    """One reason, and its kind: ``size``, ``mode``, ``class``, ``taken``, ``released`` or another word."""
 
     kind: str
     text: str

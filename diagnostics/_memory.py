@@ -75,6 +75,16 @@ def filling(snapshot: Snapshot, one: Container, limit: str) -> tuple[str, str, s
     return None
 
 
+def memory_taken(snapshot: Snapshot, one: Container) -> bool:
+    """Whether the limit is enough to start, so that what is left of an earlier run must have used it up.
+
+    Files in a memory-backed volume stay charged to the pod when its container ends.
+    """
+    limits = memory_limits(snapshot, one)
+    amount = quantity(limits[0][1]) if limits else None
+    return amount is not None and amount >= 16 * _MIB and filling(snapshot, one, limits[0][1]) is not None
+
+
 def _limit_range(snapshot: Snapshot, one: Container) -> str:
     """The LimitRange that gave the limit, by the note that admission left on the pod."""
     notes = (((pod_of(snapshot) or {}).get("metadata")) or {}).get("annotations") or {}

@@ -20,7 +20,8 @@ _VOLUME = re.compile(r"(?:for volume|Multi-Attach error for volume) \\*\"(?P<vol
 _ERROR = re.compile(r"^.*?failed for volume \\*\"[^\"]+\"\s*(?:\([^)]*\)\s*)?:\s*", re.DOTALL)
 _NOT_OURS = re.compile(
     r"configmaps? \\*\"[^\"]*\"|secrets? \\*\"[^\"]*\"|(?:configmap|secret) references non-existent"
-    r"|references non-existent|object \\*\"[^\"]*\\*\"/\\*\"[^\"]*\\*\" not registered|failed to sync \w+ cache"
+    r"|references non-existent"
+    r"|object \\*\"[^\"]*\\*\"/\\*\"[^\"]*\\*\" not registered|failed to sync \w+ cache"
     r"|serviceaccounts? \\*\"|failed to fetch token|couldn't propagate object cache|subPath"
     r"|kube-root-ca\.crt|fetching from .*(?:configmap|secret)"
 )
@@ -30,63 +31,51 @@ _ARGUMENTS = re.compile(r"Mounting arguments: (?P<arguments>[^\n]*)")
 _NFS_SOURCE = re.compile(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b.*?\s(?P<source>[^\s]+:[^\s]*|//\S+)\s")
 # In this order; each names what the engineer has to look at.
 _PROBLEMS: tuple[tuple[str, str], ...] = (
-    (
-        "multi-attach",
-        r"Multi-Attach error|is already (?:exclusively )?(?:attached|used) (?:to|by)|RESOURCE_IN_USE_BY_ANOTHER|"
-        r"volume is already exclusively attached|VolumeInUse.{0,80}attached to",
-    ),
+    ("multi-attach", r"Multi-Attach error|is already (?:exclusively )?(?:attached|used) (?:to|by)"),
+    ("multi-attach", r"RESOURCE_IN_USE_BY_ANOTHER|volume is already exclusively attached"),
+    ("multi-attach", r"VolumeInUse.{0,80}attached to"),
     (
         "hostpath-type",
-        r"hostPath type check failed: (?P<path>.+?) is not (?:a |an )?(?P<expected>directory|file|socket file|character device|block device|socket)",
+        (
+            r"hostPath type check failed: (?P<path>.+?) is not (?:an? )?"
+            r"(?P<expected>directory|file|socket file|character device|block device|socket)"
+        ),
     ),
     ("driver-missing", r"driver name (?P<driver>\S+) not found in the list of registered CSI drivers"),
     ("driver-missing", r"CSINode (?:\S+ )?does not contain driver (?P<driver>\S+)"),
-    (
-        "driver-missing",
-        r"(?:no volume plugin matched|unable to get flexvolume plugin|no such CSIDriver).{0,80}",
-    ),
+    ("driver-missing", r"no volume plugin matched|unable to get flexvolume plugin|no such CSIDriver"),
     ("secret-provider", r"secrets store objects|secretproviderclass|SecretProviderClass"),
     ("path-missing", r"path \\*\"(?P<path>[^\"\\]+)\\*\" does not exist"),
     ("path-missing", r"special device (?P<path>\S+) does not exist"),
-    (
-        "helper-missing",
-        r"you might need a /sbin/mount\.|helper program|unknown filesystem type|executable file not found in \$PATH",
-    ),
-    (
-        "access-denied",
-        r"access denied by server|[Pp]ermission denied|mount error\(13\)|Operation not permitted|LOGON_FAILURE",
-    ),
-    (
-        "export-missing",
-        r"mount\.nfs4?: mounting \S+ failed, reason given by server: No such file|failed, reason given by server|mount error\(2\)|requested NFS version or transport protocol is not supported",
-    ),
-    (
-        "unreachable",
-        r"No route to host|[Cc]onnection refused|[Cc]onnection timed out|Network is unreachable|Host is down|Failed to resolve server|Name or service not known|could not resolve address|Temporary failure in name resolution|mount system call failed|mount error\((?:110|111|112|113|115)\)|portmap query failed",
-    ),
-    (
-        "filesystem",
-        r"wrong fs type|bad superblock|Structure needs cleaning|fsck found errors|'fsck' found errors|can't read superblock|mkfs\.|Input/output error|failed to format|has filesystem .* and could not",
-    ),
+    ("helper-missing", r"you might need a /sbin/mount\.|helper program|unknown filesystem type"),
+    ("helper-missing", r"executable file not found in \$PATH"),
+    ("access-denied", r"access denied by server|[Pp]ermission denied|mount error\(13\)"),
+    ("access-denied", r"Operation not permitted|LOGON_FAILURE"),
+    ("export-missing", r"mount\.nfs4?: mounting \S+ failed, reason given by server: No such file"),
+    ("export-missing", r"failed, reason given by server|mount error\(2\)"),
+    ("export-missing", r"requested NFS version or transport protocol is not supported"),
+    ("unreachable", r"No route to host|[Cc]onnection refused|[Cc]onnection timed out"),
+    ("unreachable", r"Network is unreachable|Host is down|Failed to resolve server"),
+    ("unreachable", r"Name or service not known|could not resolve address"),
+    ("unreachable", r"Temporary failure in name resolution|mount system call failed"),
+    ("unreachable", r"mount error\((?:110|111|112|113|115)\)|portmap query failed"),
+    ("filesystem", r"wrong fs type|bad superblock|Structure needs cleaning|fsck found errors"),
+    ("filesystem", r"'fsck' found errors|can't read superblock|mkfs\.|Input/output error"),
+    ("filesystem", r"failed to format|has filesystem .* and could not"),
     ("busy", r"already mounted or|device or resource busy|Device or resource busy|target is busy"),
     ("node-affinity", r"NodeAffinity check failed|no matching NodeSelectorTerms"),
-    (
-        "not-attached",
-        r"not attached according to node status|is not attached for volume attachment|has not been added to the list of VolumesInUse|timed out waiting for external-attacher|GET error for volume attachment",
-    ),
-    (
-        "credentials",
-        r"UnauthorizedOperation|AccessDenied|AuthFailure|AuthorizationFailed|not authorized to perform|Unauthorized|\b403\b",
-    ),
-    (
-        "volume-gone",
-        r"InvalidVolume\.NotFound|volume .{0,80}(?:not found|does not exist)|VolumeNotFound|code = NotFound",
-    ),
-    (
-        "limit",
-        r"maximum number of (?:data )?disks|attachment limit|AttachmentLimitExceeded|too many volumes|max(?:imum)? .{0,20}attach",
-    ),
+    ("not-attached", r"not attached according to node status|is not attached for volume attachment"),
+    ("not-attached", r"has not been added to the list of VolumesInUse"),
+    ("not-attached", r"timed out waiting for external-attacher|GET error for volume attachment"),
+    ("credentials", r"UnauthorizedOperation|AccessDenied|AuthFailure|AuthorizationFailed"),
+    ("credentials", r"not authorized to perform|Unauthorized|\b403\b"),
+    ("volume-gone", r"InvalidVolume\.NotFound|volume .{0,80}(?:not found|does not exist)"),
+    ("volume-gone", r"VolumeNotFound|code = NotFound"),
+    ("limit", r"maximum number of (?:data )?disks|attachment limit|AttachmentLimitExceeded"),
+    ("limit", r"too many volumes|max(?:imum)? .{0,20}attach"),
 )
+
+Notes = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +230,8 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
         symptom = _told(snapshot, pod, node, failure)
         told.add(symptom.name + symptom.attributes.get("pv", "") + symptom.attributes.get("driver", ""))
         yield symptom
+        if symptom.name == "storage.driver-missing":
+            yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
     for symptom in _untold(snapshot, pod, node):
         if symptom.name + symptom.attributes.get("pv", "") + symptom.attributes.get("driver", "") not in told:
             yield symptom
@@ -250,7 +241,7 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
     """The symptom of one event."""
     attributes = {"node": node, "why": failure.why, "problem": failure.problem, **failure.details}
     attributes.update(_place(snapshot, pod, failure.volume))
-    notes: tuple[tuple[str, str], ...] = ()
+    notes: Notes = ()
     name = "storage.mount-failed"
     if failure.problem == "multi-attach":
         name = "storage.volume-attached-elsewhere"
@@ -292,9 +283,8 @@ def _place(snapshot: Snapshot, pod: Body, volume: str) -> dict[str, str]:
                 "what": f"volume {volume} (claim {claim})",
                 **({"csi_driver": str(driver)} if driver else {}),
             }
-    inline = next(
-        (one for one in (pod.get("spec") or {}).get("volumes") or [] if one.get("name") == volume), {}
-    )
+    volumes: list[Body] = (pod.get("spec") or {}).get("volumes") or []
+    inline: Body = next((one for one in volumes if one.get("name") == volume), {})
     kind = next((key for key in inline if key != "name"), "")
     driver = (inline.get("csi") or {}).get("driver")
     found = (
@@ -319,9 +309,7 @@ def _hostpath(pod: Body, volume: str) -> dict[str, str]:
     return {}
 
 
-def _holders(
-    snapshot: Snapshot, volume: str, node: str
-) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+def _holders(snapshot: Snapshot, volume: str, node: str) -> tuple[dict[str, str], Notes]:
     """Which node has the volume, whether it lives, and which pod there uses it."""
     more: dict[str, str] = {}
     notes: list[tuple[str, str]] = []
@@ -356,9 +344,7 @@ def _holders(
     return more, tuple(notes)
 
 
-def _driver_state(
-    snapshot: Snapshot, node: str, driver: str
-) -> tuple[dict[str, str], tuple[tuple[str, str], ...]]:
+def _driver_state(snapshot: Snapshot, node: str, driver: str) -> tuple[dict[str, str], Notes]:
     body = snapshot.body(csinode_read(node))
     if body is None:
         return {}, ()

@@ -30,7 +30,7 @@ class Trouble:
 
 
 def trouble_of(snapshot: Snapshot) -> Trouble | None:
-    """What is wrong with the pod's node: from the node object, else from what the pod's conditions give away."""
+    """What is wrong with the pod's node: from the node object, else from what the pod gives away."""
     pod = pod_of(snapshot) or {}
     name = node_name(pod)
     if not name:

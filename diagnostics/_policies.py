@@ -23,11 +23,12 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Denial:
-    """The policy that allows none such, and in which direction."""
+    """The policy that allows none such, in which direction, and the pods' port that would have to be open."""
 
     policy: Body
     direction: str
     wanted: Wanted
+    open_port: str = ""
 
 
 def policies_read(namespace: str) -> Read:
@@ -45,7 +46,7 @@ def denied_by(snapshot: Snapshot, pod: Body, wanted: Wanted) -> Denial | None:
     rules = [rule for one in mine for rule in (one.get("spec") or {}).get("egress") or []]
     ports = _target_ports(snapshot, wanted)
     if mine and not any(_allows_port(rule, ports) for rule in rules):
-        return Denial(mine[0], "egress", wanted)
+        return Denial(mine[0], "egress", wanted, _number(ports, wanted))
     if wanted.host == "dns":
         return None
     return _denied_there(snapshot, labels, policies, wanted, ports)
@@ -62,7 +63,7 @@ def _denied_there(
     shields = [one for one in policies if _applies(one, selector) and "Ingress" in types_of(one)]
     rules = [rule for one in shields for rule in (one.get("spec") or {}).get("ingress") or []]
     if shields and not any(_allows_port(rule, ports) and _allows_peer(rule, labels) for rule in rules):
-        return Denial(shields[0], "ingress", wanted)
+        return Denial(shields[0], "ingress", wanted, _number(ports, wanted))
     return None
 
 
@@ -79,6 +80,12 @@ def _service(snapshot: Snapshot, host: str) -> Body | None:
         ):
             return one
     return None
+
+
+def _number(ports: set[str], wanted: Wanted) -> str:
+    """The port behind the Service, when it is a number: policies see that one."""
+    behind = [port for port in ports if port.isdigit() and port != wanted.port]
+    return behind[0] if behind else wanted.port
 
 
 def _target_ports(snapshot: Snapshot, wanted: Wanted) -> set[str]:
@@ -121,7 +128,7 @@ def _expression(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
 
 
 def _allows_port(rule: Body, ports: set[str]) -> bool:
-    """Whether the rule may allow one of the ports. A named port may be any: it is given the benefit of doubt."""
+    """Whether the rule may allow one of the ports. A named port may be any: it has the benefit of doubt."""
     listed = rule.get("ports") or []
     if not listed or not ports:
         return not listed or not ports

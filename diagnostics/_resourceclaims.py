@@ -56,9 +56,9 @@ def examine(snapshot: Snapshot, pod: Body) -> list[Symptom]:
         found += _classes(snapshot, pod)
     if not found and claims_of(pod):
         failed = [one for one in pod_events(snapshot) if one.reason == "FailedResourceClaimCreation"]
-        for one in failed[-1:]:
+        for event in failed[-1:]:
             facts = {"problem": "creation-failed"}
-            found.append(Symptom("scheduling.claim", POD, one.source, one.message, facts, one.time))
+            found.append(Symptom("scheduling.claim", POD, event.source, event.message, facts, event.time))
     return found
 
 

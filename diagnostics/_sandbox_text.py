@@ -22,70 +22,74 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("pause-image", r"failed pulling image \\*[\"'](?P<image_ref>[^\"'\\]+)"),
     (
         "pause-image",
-        r"(?:failed to pull|unable to pull|error pulling)(?: and unpack)? image \\*[\"']?(?P<image_ref>[^\"'\\\s:]+(?::[\w.-]+)?)",
+        (
+            r"(?:failed to pull|unable to pull|error pulling)(?: and unpack)? image "
+            r"\\*[\"']?(?P<image_ref>[^\"'\\\s:]+(?::[\w.-]+)?)"
+        ),
     ),
-    (
-        "pause-image",
-        r"(?:pulling|pull|create) (?:the )?(?:pod )?(?:infra|pause|sandbox) (?:container )?image",
-    ),
+    ("pause-image", r"(?:pull\w*|create) (?:the )?(?:pod )?(?:infra|pause|sandbox) (?:container )?image"),
     ("pause-image", r"initializing source docker://(?P<image_ref>[^\s]*pause[^\s:]*(?::[\w.-]+)?)"),
     (
         "attachment-missing",
-        r"(?:cannot find a network-attachment-definition|could not find network attachment|network-attachment-definitions\.k8s\.cni\.cncf\.io) \\*[\"'(]*(?P<attachment>[\w.-]+)[^\n]{0,40}(?:not found|in namespace)",
+        (
+            r"(?:cannot find a network-attachment-definition|could not find network attachment"
+            r"|network-attachment-definitions\.k8s\.cni\.cncf\.io) "
+            r"\\*[\"'(]*(?P<attachment>[\w.-]+)[^\n]{0,40}(?:not found|in namespace)"
+        ),
     ),
     (
         "plugin-missing",
-        r"failed to find plugin \\*[\"'](?P<plugin>[^\"'\\]+)\\*[\"'] in path \[?(?P<path>[^\]\s\"\\]*)",
+        (
+            r"failed to find plugin \\*[\"'](?P<plugin>[^\"'\\]+)\\*[\"'] in path "
+            r"\[?(?P<path>[^\]\s\"\\]*)"
+        ),
     ),
     (
         "plugin-missing",
-        r"exec: \\*[\"'](?P<plugin>/opt/cni/bin/[^\"'\\]+)\\*[\"'].*(?:not found|no such file)|fork/exec (?P<path>/opt/cni/bin/\S+): (?:no such file|exec format|permission)",
+        (
+            r"exec: \\*[\"'](?P<plugin>/opt/cni/bin/[^\"'\\]+)\\*[\"'].*"
+            r"(?:not found|no such file)"
+        ),
     ),
-    (
-        "ip-exhausted",
-        r"no IP addresses available in (?:range|network)|no available IP addresses|[Nn]o more IPs available|no more free IP|range is full|IP pool exhausted|ran out of IP",
-    ),
-    (
-        "ip-exhausted",
-        r"failed to assign an IP address to container|failed to assign IP|InsufficientFreeAddressesInSubnet|InsufficientCidrBlocks|not enough free (?:ip|IP)",
-    ),
-    (
-        "ip-exhausted",
-        r"IPAM allocated only 0|no configured Calico pools|[Ff]ailed to request (?:1 )?IPv[46] addresses|Could not allocate IP in range|no available (?:addresses|IPs?)\b|No available addresses|[Ff]ailed to allocate address|AllocateIPConfigFailed|no IP(?:v[46])? address(?:es)? (?:is |are )?available",
-    ),
-    (
-        "not-ready",
-        r"cni (?:plugin|config) (?:not initialized|uninitialized)|NetworkPluginNotReady|NetworkReady=false|network is not ready",
-    ),
-    (
-        "not-ready",
-        r"[Nn]o CNI configuration file|no networks? (?:config|configuration)s? found in|no valid networks? found in",
-    ),
-    (
-        "not-ready",
-        r"CNI is not ready|have you checked that .* is running|have you started|PollImmediate error waiting for ReadinessIndicatorFile|readinessindicatorfile|still waiting for readinessindicatorfile",
-    ),
+    ("plugin-missing", r"fork/exec (?P<path>/opt/cni/bin/\S+): (?:no such file|exec format|permission)"),
+    ("ip-exhausted", r"no IP addresses available in (?:range|network)|no available IP addresses"),
+    ("ip-exhausted", r"[Nn]o more IPs available|no more free IP|range is full|IP pool exhausted"),
+    ("ip-exhausted", r"ran out of IP"),
+    ("ip-exhausted", r"failed to assign an IP address to container|failed to assign IP"),
+    ("ip-exhausted", r"InsufficientFreeAddressesInSubnet|InsufficientCidrBlocks"),
+    ("ip-exhausted", r"not enough free (?:ip|IP)"),
+    ("ip-exhausted", r"IPAM allocated only 0|no configured Calico pools"),
+    ("ip-exhausted", r"[Ff]ailed to request (?:1 )?IPv[46] addresses|Could not allocate IP in range"),
+    ("ip-exhausted", r"no available (?:addresses|IPs?)\b|No available addresses"),
+    ("ip-exhausted", r"[Ff]ailed to allocate address|AllocateIPConfigFailed"),
+    ("ip-exhausted", r"no IP(?:v[46])? address(?:es)? (?:is |are )?available"),
+    ("not-ready", r"cni (?:plugin|config) (?:not initialized|uninitialized)|NetworkPluginNotReady"),
+    ("not-ready", r"NetworkReady=false|network is not ready"),
+    ("not-ready", r"[Nn]o CNI configuration file|no networks? (?:config|configuration)s? found in"),
+    ("not-ready", r"no valid networks? found in"),
+    ("not-ready", r"CNI is not ready|have you checked that .* is running|have you started"),
+    ("not-ready", r"PollImmediate error waiting for ReadinessIndicatorFile|readinessindicatorfile"),
+    ("not-ready", r"still waiting for readinessindicatorfile"),
     (
         "sysctl",
-        r"(?:write sysctl key|sysctl) \\*[\"']?(?P<sysctl>[a-z][\w./-]+)\\*[\"']?:? (?:open|is not|write|can't|not allowed|cannot)",
+        (
+            r"(?:write sysctl key|sysctl) \\*[\"']?(?P<sysctl>[a-z][\w./-]+)\\*[\"']?:? "
+            r"(?:open|is not|write|can't|not allowed|cannot)"
+        ),
     ),
-    ("sysctl", r"write /proc/sys/(?P<sysctl>[\w/.-]+):|open /proc/sys/(?P<sysctl2>[\w/.-]+): no such file"),
-    (
-        "security-profile",
-        r"apparmor profile (?:not found|is not found)? ?\\*[\"']?(?P<profile>[\w./-]+)|AppArmor profile \\*[\"']?(?P<profile2>[\w./-]+)\\*[\"']? (?:not|is not)|[Ss]eccomp.{0,160}no such file or directory",
-    ),
-    (
-        "timeout",
-        r"failed to reserve sandbox name|name \\*[\"']?k8s_\S+ is reserved|name is reserved|Sandbox name .* is reserved",
-    ),
-    (
-        "timeout",
-        r"kubelet may be retrying requests that are timing out in CRI-O|DeadlineExceeded|context deadline exceeded|stream terminated by RST_STREAM|operation timed out|timed out waiting for",
-    ),
-    (
-        "runtime-down",
-        r"connection refused.*(?:containerd|crio|cri-dockerd)\.sock|dial unix \S*(?:containerd|crio|cri-dockerd)\.sock|transport is closing|code = Unavailable",
-    ),
+    ("sysctl", r"write /proc/sys/(?P<sysctl>[\w/.-]+):"),
+    ("sysctl", r"open /proc/sys/(?P<sysctl2>[\w/.-]+): no such file"),
+    ("security-profile", r"apparmor profile (?:not found|is not found)? ?\\*[\"']?(?P<profile>[\w./-]+)"),
+    ("security-profile", r"AppArmor profile \\*[\"']?(?P<profile2>[\w./-]+)\\*[\"']? (?:not|is not)"),
+    ("security-profile", r"[Ss]eccomp.{0,160}no such file or directory"),
+    ("timeout", r"failed to reserve sandbox name|name \\*[\"']?k8s_\S+ is reserved|name is reserved"),
+    ("timeout", r"Sandbox name .* is reserved"),
+    ("timeout", r"kubelet may be retrying requests that are timing out in CRI-O|DeadlineExceeded"),
+    ("timeout", r"context deadline exceeded|stream terminated by RST_STREAM|operation timed out"),
+    ("timeout", r"timed out waiting for"),
+    ("runtime-down", r"connection refused.*(?:containerd|crio|cri-dockerd)\.sock"),
+    ("runtime-down", r"dial unix \S*(?:containerd|crio|cri-dockerd)\.sock|transport is closing"),
+    ("runtime-down", r"code = Unavailable"),
     ("disk-full", r"no space left on device"),
     ("cgroup", r"cgroup|systemd|dbus|slice"),
 )
@@ -93,14 +97,17 @@ _PLUGIN = re.compile(
     r"plugin type=\\*\"(?P<plugin>[^\"\\]+)\\*\"(?: name=\\*\"(?P<network>[^\"\\]+)\\*\")? (?:failed|error)"
 )
 _DELEGATE = re.compile(
-    r"error adding pod \S+ to CNI network \\*\"(?P<network>[^\"\\]+)|networkPlugin cni failed|failed to setup network for sandbox|failed to create pod network sandbox|failed to (?:set ?up|configure) (?:pod|network)"
+    r"error adding pod \S+ to CNI network \\*\"(?P<network>[^\"\\]+)|networkPlugin cni failed"
+    r"|failed to setup network for sandbox|failed to create pod network sandbox"
+    r"|failed to (?:set ?up|configure) (?:pod|network)"
 )
 _IDS = re.compile(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
 _WRAPPERS = re.compile(
-    r"^.*?(?:failed \(add\)(?: with status \d+)?:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
-    r"|desc = (?!.*desc = ))",
+    r"^.*?(?:failed \(add\)(?: with status \d+)?:\s*|failed to setup network for sandbox\s*:\s*"
+    r"|to CNI network \\*\"[^\"]*\":\s*|desc = (?!.*desc = ))",
     re.DOTALL,
 )
+_NOT_OF_CNI = ("cgroup", "timeout", "runtime-down", "pause-image", "disk-full", "sysctl")
 
 
 def read_sandbox(message: str) -> tuple[str, dict[str, str]]:
@@ -113,9 +120,8 @@ def read_sandbox(message: str) -> tuple[str, dict[str, str]]:
             found["delegate"] = plugins[-1]["plugin"]
         if plugins[0]["network"]:
             found["network"] = plugins[0]["network"]
-    elif match := _DELEGATE.search(message):
-        if match["network"]:
-            found["network"] = match["network"]
+    elif (match := _DELEGATE.search(message)) and match["network"]:
+        found["network"] = match["network"]
     problem = "cni" if plugins or _DELEGATE.search(message) else ""
     for name, pattern in _PROBLEMS:
         # A network plugin that names a timeout or a cgroup is still the plugin's failure.

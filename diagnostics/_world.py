@@ -88,6 +88,7 @@ class World:
     everywhere: bool
     volumes: tuple[tuple[str, Body], ...]
     namespaces: Mapping[str, Mapping[str, str]] | None
+    more_nodes: bool = False
 
     def knows_pods_on(self, node: str) -> bool:
         """Whether the pods of this node are known."""
@@ -164,6 +165,7 @@ def world_of(snapshot: Snapshot, pod: Body) -> World | None:
         everywhere=everywhere,
         volumes=tuple(volumes),
         namespaces=labels,
+        more_nodes=bool(((snapshot.body(nodes_read()) or {}).get("metadata") or {}).get("continue")),
     )
 
 

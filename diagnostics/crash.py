@@ -6,6 +6,7 @@ Who ended a container is decided once, in ``_ends``; here each end becomes the s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind
@@ -24,11 +25,12 @@ from poddoctor.pod.units import show_duration
 
 from ._command import is_shell, whole
 from ._ends import End, last_end, looks_aborted, memory_limits
-from ._memory import describe, filling, limit_ranges_read
+from ._memory import describe, filling, limit_ranges_read, memory_taken
 from ._process import is_over, place, shown, template_patch, times
+from ._runtime_text import core, problem_of
 
 _PLACE = ("field", "template", "index")
-_END = ("exit_code", "reason", "signal", "lasted", "restarts", "how_often", "revision", *_PLACE)
+_END = ("exit_code", "reason", "signal", "lasted", "restarts", "how_often", "revision", "policy", *_PLACE)
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "crash.out-of-memory": SymptomKind(
         "the kernel killed for memory in this container; main says whether its main process was the victim",
@@ -108,7 +110,9 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
 def _ends(snapshot: Snapshot, pod: Body | None) -> Iterator[End]:
     for one in containers(pod, "init", "sidecar", "app") if pod else []:
         end = last_end(snapshot, one)
-        if end and end.by != "start":
+        if end and end.by == "start" and problem_of(end.proof)[0] == "memory" and memory_taken(snapshot, one):
+            yield replace(end, by="memory")
+        elif end and end.by != "start":
             yield end
 
 
@@ -140,7 +144,8 @@ def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
         end.finished,
         past=is_over(end.container, snapshot.clock),
     )
-    if end.exit_code in (137, 143):
+    # A deletion or an eviction needs no such words: there nobody would ask who killed it.
+    if end.exit_code in (137, 143) and end.by in ("probe", "hook", "change", "lost"):
         yield _symptom(snapshot, end, "crash.killed", _sentence(end), {})
 
 
@@ -148,7 +153,9 @@ def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     one = end.container
     found, rows = describe(snapshot, one)
     # The runtime reports a kill of any process in the container, with the main process' own exit code.
-    found["main"] = "true" if end.exit_code == 137 else "false"
+    found["main"] = "true" if end.exit_code in (128, 137) else "false"
+    if end.proof:
+        rows = [(core(end.proof), end.source), *rows]
     yield _symptom(snapshot, end, "crash.out-of-memory", _sentence(end), found, notes=rows)
     volume = filling(snapshot, one, found.get("limit", ""))
     if volume:
@@ -266,6 +273,7 @@ def _symptom(
         "restarts": str(one.restarts),
         "how_often": times(_ended(one)),
         "revision": _revision(snapshot),
+        "policy": str(((pod_of(snapshot) or {}).get("spec") or {}).get("restartPolicy") or ""),
         **place(snapshot, one),
         **attributes,
     }

@@ -146,7 +146,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
             yield from _debug(one)
 
 
-# --- the pod's own limits -------------------------------------------------------------------------------------
+# --- the pod's own limits ----------------------------------------------------------------------------------
 
 
 def _own_limits(pod: Body) -> Iterator[Symptom]:
@@ -172,8 +172,18 @@ def _own_limits(pod: Body) -> Iterator[Symptom]:
         values |= {"kind": "container", "limit": found[2], "suggested": _double(found[2])}
         yield _exceeded(message, values, pod, found[1])
     elif found := _POD_TOTAL.search(message):
-        values |= {"kind": "pod", "limit": found[1].rstrip("."), "suggested": _double(found[1].rstrip("."))}
-        yield _exceeded(message, values)
+        limit = found[1].rstrip(".")
+        limited = [one.name for one in containers(pod, "app", "sidecar") if _storage_limit(one)]
+        values |= {"kind": "pod", "limit": limit}
+        if len(limited) == 1:  # the pod's total is this container's limit
+            values |= {"suggested": _double(limit)}
+            yield _exceeded(message, values, pod, limited[0])
+        else:
+            yield _exceeded(message, values)
+
+
+def _storage_limit(one: Container) -> str:
+    return str(((one.spec.get("resources") or {}).get("limits") or {}).get("ephemeral-storage") or "")
 
 
 def _exceeded(message: str, values: Mapping[str, str], pod: Body | None = None, name: str = "") -> Symptom:
@@ -194,7 +204,7 @@ def _double(limit: str) -> str:
     return show_bytes(amount * 2) if amount else ""
 
 
-# --- deletion -------------------------------------------------------------------------------------------------
+# --- deletion ----------------------------------------------------------------------------------------------
 
 
 def _deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
@@ -293,7 +303,8 @@ def _in_time(pod: Body, values: Mapping[str, str]) -> Symptom:
     }
     names = ", ".join(one.name for one in running) or "none"
     left = values.get("left") or "0s"
-    text = f"deletion asked {values.get('for')} ago, grace period {values.get('grace')}, {left} left; running: {names}"
+    text = f"deletion asked {values.get('for')} ago, grace period {values.get('grace')}, {left} left"
+    text += f"; running: {names}"
     notes = [
         (
             f"container {one.name} has a preStop hook, which runs inside the grace period",
@@ -339,7 +350,7 @@ def _budgets(snapshot: Snapshot, pod: Body) -> list[str]:
     return names
 
 
-# --- resize ---------------------------------------------------------------------------------------------------
+# --- resize ------------------------------------------------------------------------------------------------
 
 
 def _resize(pod: Body) -> Iterator[Symptom]:
@@ -384,7 +395,7 @@ def _difference(pod: Body) -> dict[str, str]:
     return {}
 
 
-# --- containers that hold up the others -------------------------------------------------------------------------
+# --- containers that hold up the others --------------------------------------------------------------------
 
 
 def _awaited(snapshot: Snapshot, one: Container) -> Awaited | None:
@@ -466,7 +477,8 @@ def _sidecar(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]
     )
     if line := _last_words(snapshot, one):
         notes.append((line, f"log {one.name}"))
-    text = f"restartPolicy Always in initContainers; {one.restarts} restarts, last exit code {end.get('exitCode')}"
+    text = f"restartPolicy Always in initContainers; {one.restarts} restarts"
+    text += f", last exit code {end.get('exitCode')}"
     kept = {key: value for key, value in values.items() if value}
     when = parse_time(end.get("finishedAt"))
     yield Symptom(

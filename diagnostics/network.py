@@ -33,7 +33,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "network.policy-denies": SymptomKind(
         "The log says that connections time out, and a NetworkPolicy allows none such",
-        ("policy", "direction", "peer", "port", "missing", "host"),
+        ("policy", "direction", "peer", "port", "open_port", "missing", "host", "has_rules", "rules"),
     ),
     "network.dns-down": SymptomKind(
         "The log says that names cannot be resolved, and the cluster DNS has no endpoints",
@@ -54,11 +54,13 @@ _UNRESOLVED = re.compile(
     r"SERVFAIL|UnknownHostException|getaddrinfo|name or service not known|nodename nor servname"
 )
 _PLACE = re.compile(
-    r"(?P<host>(?:\d{1,3}\.){3}\d{1,3}|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:\"? \([^)]*\))?(?::|, port |, port=|:tcp:)"
+    r"(?P<host>(?:\d{1,3}\.){3}\d{1,3}|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:\"? \([^)]*\))?"
+    r"(?::|, port |, port=|:tcp:)"
     r"(?P<port>\d{2,5})\b"
 )
 _IN_USE = re.compile(
-    r"(?i)address already in use|EADDRINUSE|port (?:is )?already (?:in use|allocated)|failed to bind|bind\(\) to"
+    r"(?i)address already in use|EADDRINUSE|port (?:is )?already (?:in use|allocated)|"
+    r"failed to bind|bind\(\) to"
 )
 _PORT = re.compile(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
 
@@ -140,7 +142,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         yield from _log_symptoms(snapshot, pod, one)
 
 
-# --- Services ---------------------------------------------------------------------------------------------------
+# --- Services ----------------------------------------------------------------------------------------------
 
 
 def _name(body: Body) -> str:
@@ -216,13 +218,35 @@ def _missed(service: Body, pod: Body) -> tuple[str, str, str] | None:
         return None
     key, wanted = wrong[0]
     actual = labels.get(key, "")
-    right = len(selector) - 1
-    named = _name(service) in {actual, *labels.values()}
-    # One pair is all that speaks for it: it must look like a slip, or the Service must bear the pod's name.
-    if right == 0 and not (named or (actual and nearest(wanted, [actual]))):
-        similar = [other for other, value in labels.items() if value == wanted]
-        return (key, wanted, "") if similar and not actual else None
-    return key, wanted, actual
+    # A Service whose own name says what it selects is meant for others, who are merely not there.
+    if _name(service) in {wanted, wanted.replace("_", "-").lower()}:
+        return None
+    named = _name(service) in {*labels.values(), _stem(pod)}
+    slipped = bool(actual) and _is_slip(wanted, actual)
+    moved = not actual and wanted in labels.values()
+    return (key, wanted, actual) if named or slipped or moved else None
+
+
+def _is_slip(wanted: str, actual: str) -> bool:
+    """Whether one is the other with a letter wrong: not a longer name that holds it, nor another number."""
+    plain, other = wanted.lower(), actual.lower()
+    if plain == other or plain.replace("_", "-") == other.replace("_", "-"):
+        return True
+    if plain in other or other in plain or re.sub(r"\d", "", plain) == re.sub(r"\d", "", other):
+        return False
+    return (
+        min(len(plain), len(other)) > 2
+        and abs(len(plain) - len(other)) <= 1
+        and bool(nearest(wanted, [actual]))
+    )
+
+
+def _stem(pod: Body) -> str:
+    """The name of the workload, as the pod's name shows it."""
+    meta = pod.get("metadata") or {}
+    digest = (meta.get("labels") or {}).get("pod-template-hash")
+    generated = str(meta.get("generateName") or "").rstrip("-")
+    return generated.removesuffix(f"-{digest}") if digest else generated
 
 
 def _selects_nothing(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
@@ -255,7 +279,7 @@ def _selects_nothing(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         )
 
 
-# --- what the log gives away --------------------------------------------------------------------------------------
+# --- what the log gives away -------------------------------------------------------------------------------
 
 
 def _log_symptoms(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
@@ -306,7 +330,10 @@ def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> It
         "peer": wanted.host if wanted.host != "dns" else "the cluster DNS",
         "missing": "dns" if wanted.host == "dns" else "port" if wanted.port else "",
         "host": wanted.host if wanted.host != "dns" else "",
+        "open_port": denial.open_port,
     }
+    rules = (denial.policy.get("spec") or {}).get(denial.direction)
+    values |= {"has_rules": "no" if rules is None else "yes", "rules": str(len(rules or []))}
     kept = {key: value for key, value in values.items() if value}
     notes = [(wanted.line[:200], f"log {one.name}")]
     source = f"networkpolicy {name} .spec.{denial.direction}"

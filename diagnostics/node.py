@@ -75,7 +75,8 @@ _OUT_OF = re.compile(
 )
 _PREDICATE = re.compile(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
 _DEVICES = re.compile(
-    r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. Requested: (\d+), Available: (\d+)"
+    r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. "
+    r"Requested: (\d+), Available: (\d+)"
 )
 _CONDITION = re.compile(r"The node had condition: \[([^\]]+)\]")
 _PREFIX = re.compile(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
@@ -132,7 +133,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     yield from _node(snapshot, pod)
 
 
-# --- the pod is Failed: the kubelet said why -----------------------------------------------------------------
+# --- the pod is Failed: the kubelet said why ---------------------------------------------------------------
 
 
 def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
@@ -282,7 +283,7 @@ def _shutdown_notes(snapshot: Snapshot, pod: Body) -> Iterator[tuple[str, str]]:
             yield event.message, event.source
 
 
-# --- the pod is bound and not ended: how is its node? -----------------------------------------------------------
+# --- the pod is bound and not ended: how is its node? ------------------------------------------------------
 
 
 def _node(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:

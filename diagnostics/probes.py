@@ -93,6 +93,7 @@ _UNHEALTHY = re.compile(
 )
 _KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
+_OUTLIVED = timedelta(minutes=2)
 _SIGNALS = (137, 143)
 _STARTUP_SECONDS = 300
 _GATES = (
@@ -162,7 +163,9 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     if killed:
         ready = unhealthy.get("readiness")
         if ready and "readiness" in probes and not killed[0].past:
-            yield _event_symptom(one, ready, _attributes(snapshot, one, probes["readiness"], ready, "unready"))
+            yield _event_symptom(
+                one, ready, _attributes(snapshot, one, probes["readiness"], ready, "unready")
+            )
         return
     yield from _maybe_killed(snapshot, one, probes, unhealthy, events)
     if not one.is_running or one.ready or _crashes_by_itself(one, snapshot.clock):
@@ -189,7 +192,7 @@ def _unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, _Unhealth
     return last
 
 
-# --- killed -----------------------------------------------------------------------------------------------
+# --- killed ------------------------------------------------------------------------------------------------
 
 
 def _killed(
@@ -219,12 +222,12 @@ def _killed(
         Symptom(
             "probes.killed",
             one.subject,
-            event.source,
-            event.message + (f" ({event.count} times)" if event.count > 1 else ""),
+            f"{one.spec_path}.{probe.field}",
+            _budget_text(probe, lived, values),
             {key: value for key, value in values.items() if value},
             event.time,
             past,
-            tuple(_budget_notes(one, probe, lived, values)),
+            (*_seen_note(seen), *_port_notes(one, values)),
         ),
         Symptom(
             "probes.killing-event",
@@ -267,13 +270,23 @@ def _last_end_agrees(one: Container, event: Event) -> bool:
 
 
 def _over(one: Container, event: Event, clock: datetime) -> bool:
-    """Whether the container has got over it: serves again, and ended once or long ago."""
+    """Whether it has got over it: serves again, and ended long ago, or once and runs longer now."""
     if not (one.is_running and one.ready):
         return False
     if event.time and one.started_at and event.time > one.started_at:
         return False
-    ended = parse_time(one.last_terminated.get("finishedAt")) or event.time
-    return one.restarts <= 1 or ended is None or clock - ended > _BACKOFF_RESET
+    return _serves_again(one, clock)
+
+
+def _serves_again(one: Container, clock: datetime) -> bool:
+    ended = parse_time(one.last_terminated.get("finishedAt"))
+    if ended is not None and clock - ended > _BACKOFF_RESET:
+        return True
+    if one.restarts > 1 or one.started_at is None:
+        return False
+    # It has outlived the run that was cut short.
+    lived = _lived(one)
+    return lived is None or clock - one.started_at > min(lived + timedelta(seconds=30), _OUTLIVED)
 
 
 def _lived(one: Container) -> timedelta | None:
@@ -287,14 +300,16 @@ def _exit_code(one: Container) -> str:
     return str(end["exitCode"]) if end.get("exitCode") is not None else ""
 
 
-def _budget_notes(
-    one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
-) -> Iterator[tuple[str, str]]:
+def _budget_text(probe: Probe, lived: timedelta | None, values: Mapping[str, str]) -> str:
     text = f"{probe.asks}: killed after {probe.arithmetic} = {probe.budget}s"
     if lived is not None:
         text += f"; the last run lived {show_duration(lived)}, exit code {values.get('exit_code') or '?'}"
-    yield text, f"{one.spec_path}.{probe.field}"
-    yield from _port_notes(one, values)
+    return text
+
+
+def _seen_note(seen: _Unhealthy | None) -> Iterator[tuple[str, str]]:
+    if seen:
+        yield shorten(seen.event.message, 300), seen.event.source
 
 
 def _port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
@@ -363,7 +378,7 @@ def _maybe_killed(
         return
     values = _attributes(snapshot, one, probe, seen, "kills")
     values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
-    clock_over = one.is_running and one.ready and (one.restarts <= 1 or not _ends_often(one, snapshot.clock))
+    clock_over = one.is_running and one.ready and _serves_again(one, snapshot.clock)
     yield Symptom(
         "probes.maybe-killed",
         one.subject,
@@ -372,7 +387,7 @@ def _maybe_killed(
         {key: value for key, value in values.items() if value},
         parse_time(end.get("finishedAt")),
         clock_over,
-        tuple(_budget_notes(one, probe, lived, values)),
+        ((_budget_text(probe, lived, values), f"{one.spec_path}.{probe.field}"), *_port_notes(one, values)),
     )
     if seen:
         yield _event_symptom(one, seen, values, past=clock_over)
@@ -392,7 +407,7 @@ def _crashes_by_itself(one: Container, clock: datetime) -> bool:
     return lived is not None and clock - one.started_at < lived + timedelta(seconds=30)
 
 
-# --- not ready, not started ---------------------------------------------------------------------------------
+# --- not ready, not started --------------------------------------------------------------------------------
 
 
 def _not_started(
@@ -550,7 +565,7 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
     return values
 
 
-# --- readiness gates ----------------------------------------------------------------------------------------
+# --- readiness gates ---------------------------------------------------------------------------------------
 
 
 def _gates(pod: Body) -> Iterator[Symptom]:

@@ -42,13 +42,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "sandbox.node-network-not-ready": SymptomKind(
         "The node itself says that its network is not ready.", ("node",)
     ),
-    "sandbox.handler-unknown": SymptomKind(
-        "The RuntimeClass names a handler that its node's runtime does not list.",
-        ("handler", "runtime_class", "node", "handlers"),
-    ),
     "sandbox.profile-missing": SymptomKind(
         "A container asks for an AppArmor or seccomp profile that the node does not have.",
-        ("kind", "profile", "node", "path"),
+        ("kind", "profile", "node", "path", "level"),
     ),
     "sandbox.sysctl-forbidden": SymptomKind(
         "The pod sets a kernel parameter that the node does not allow.", ("sysctl", "node", "value")
@@ -81,7 +77,9 @@ _ANY_AGENT = re.compile(
     "calico|cilium|aws-node|flannel|multus|istio-cni|weave|antrea|ovn|azure-c|canal|kube-router|kindnet|podnet|cni|-net"
 )
 _SECCOMP = re.compile(
-    r"(?:cannot load seccomp profile|seccomp profile|failed to generate seccomp).{0,40}?\\*\"?(?P<path>/[^\s\":\\]+)\\*\"?[^\n]*?(?:no such file|does not exist|not found)"
+    r"(?:cannot load seccomp profile|seccomp profile|failed to generate seccomp).{0,40}?"
+    r"\\*\"?(?P<path>/[^\s\":\\]+)"
+    r"\\*\"?[^\n]*?(?:no such file|does not exist|not found)"
     r"|seccomp[^\n]*?open (?P<path2>/[^\s:]+): no such file"
 )
 _APPARMOR = re.compile(
@@ -219,7 +217,7 @@ def _agent(snapshot: Snapshot, node: str, plugin: str) -> tuple[dict[str, str], 
     for pod in snapshot.items(node_pods_read(node)) or []:
         meta, status = pod.get("metadata") or {}, pod.get("status") or {}
         name = str(meta.get("name") or "")
-        owner = next(iter(meta.get("ownerReferences") or []), {}).get("kind")
+        owner = (meta.get("ownerReferences") or [{}])[0].get("kind")
         if owner != "DaemonSet" or not (
             _ANY_AGENT.search(name) if not wanted else wanted in name or _ANY_AGENT.search(name)
         ):
@@ -300,15 +298,14 @@ def _rejected(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
 
 def _sysctl_value(pod: Body, name: str) -> dict[str, str]:
     context = (pod.get("spec") or {}).get("securityContext") or {}
-    return {
-        "value": str(one.get("value"))
-        for one in context.get("sysctls") or []
-        if str(one.get("name")).replace("/", ".") == name and one.get("value") is not None
-    }
+    for one in context.get("sysctls") or []:
+        if str(one.get("name")).replace("/", ".") == name and one.get("value") is not None:
+            return {"value": str(one["value"])}
+    return {}
 
 
 def _profiles(pod: Body) -> Iterator[Symptom]:
-    """A missing profile shows when a container is created: after the sandbox, in the container's own words."""
+    """A missing profile shows when a container is created, in the container's own words."""
     for one in containers(pod):
         for body, place in (
             (one.waiting, "state.waiting"),
@@ -318,7 +315,11 @@ def _profiles(pod: Body) -> Iterator[Symptom]:
             text = str(body.get("message") or "")
             if text and not one.is_running and (_SECCOMP.search(text) or _APPARMOR.search(text)):
                 symptom = _profile(pod, text, f"{one.status_path}.{place}.message")
-                yield Symptom(symptom.name, one.subject, symptom.source, text, symptom.attributes)
+                own = (one.spec.get("securityContext") or {}).get("seccompProfile")
+                level = {"level": "container" if own else "pod"}
+                yield Symptom(
+                    symptom.name, one.subject, symptom.source, text, {**symptom.attributes, **level}
+                )
                 break
 
 

@@ -15,6 +15,7 @@ from poddoctor.pod.reads import (
     condition,
     events_in,
     get,
+    list_of,
     node_read,
     pod_events,
     pod_events_read,
@@ -67,6 +68,7 @@ _RULE = (
     "one_name",
     "pods_are",
     "room_for",
+    "case",
     "friends",
     "near_words",
 )
@@ -115,7 +117,17 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "scheduling.affinity": SymptomKind("No node meets the required node affinity", (*_COMMON, *_LABEL)),
     "scheduling.host-port": SymptomKind(
         "A host port is taken on every node that would do",
-        (*_COMMON, "host_port", "protocol", "holder", "holders", "holder_is", "places", "free_port"),
+        (
+            *_COMMON,
+            "host_port",
+            "protocol",
+            "holder",
+            "holders",
+            "holder_is",
+            "free_port",
+            "case",
+            "room_for",
+        ),
     ),
     "scheduling.pod-affinity": SymptomKind("No node has the neighbours the pod requires", (*_COMMON, *_RULE)),
     "scheduling.anti-affinity": SymptomKind("Pods it must keep away from are everywhere", (*_COMMON, *_RULE)),
@@ -152,7 +164,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "No scheduler has looked at the pod",
         ("scheduler", "is_default", "lease", "lease_age", "lease_holder", "age", "near_scheduler", "patch"),
     ),
-    "scheduling.scheduler": SymptomKind("What is known of the scheduler that should take the pod", ("state",)),
+    "scheduling.scheduler": SymptomKind(
+        "What is known of the scheduler that should take the pod", ("state",)
+    ),
     "scheduling.preempting": SymptomKind(
         "Room is being made by removing pods of lower priority", ("nominated_node", "victims", "victim_count")
     ),
@@ -175,6 +189,8 @@ _LEASE = get(
     "kube-scheduler",
     "would show whether the scheduler is alive",
 )
+_CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
+_ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
 _SOURCE = "pod.status.conditions[PodScheduled].message"
 _KNOWN_GATES = {
     "kueue.x-k8s.io/": "Kueue: it is removed when the workload is admitted to a queue",
@@ -208,10 +224,20 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     nodes = snapshot.items(world_.nodes_read())
     if nodes:
         yield from world_.pod_reads(snapshot, pod, nodes, _nearest_nodes(snapshot, pod, nodes))
-    if nominated := status.get("nominatedNodeName"):
-        yield world_.node_pods_read(str(nominated))
-    if world_.needs_namespaces(pod):
+    nominated = str(status.get("nominatedNodeName") or "")
+    asked = world_.nodes_read() in snapshot.answers
+    if nominated and asked and (nodes is None or len(nodes) > world_.SMALL):
+        yield world_.node_pods_read(nominated)
+    yield from _detail_reads(snapshot, pod, message)
+
+
+def _detail_reads(snapshot: Snapshot, pod: Body, message: Message) -> Iterable[Read]:
+    """What only some rules need: labels of namespaces, and the limits of CSI drivers."""
+    if any(world_.needs_namespaces(one) for one in [pod, *(snapshot.items(world_.all_pods_read()) or [])]):
         yield world_.namespaces_read()
+    if "attach-limit" in message.kinds:
+        yield _CSI_NODES
+        yield _ATTACHED
 
 
 def _bound_reads(snapshot: Snapshot, pod: Body, name: str) -> Iterable[Read]:
@@ -357,6 +383,8 @@ def _answer(
     if kind in ("resources", "exceeds") and _extended(resource, facts):
         name = "scheduling.extended-resource"
     notes = _notes(picked, verdicts, world)
+    if kind == "attach-limit":
+        notes = (*_attached(snapshot), *notes)
     if picked.basis == "message":
         return Symptom(name, POD, source, text, facts, notes=notes)
     said, where = notes[0] if notes else (text, source)
@@ -452,7 +480,7 @@ def _facts(
     if not nodes[0].of(kind):
         return {}
     if kind == "ports":
-        return advice.for_ports(world, template, nodes, verdicts)
+        return advice.for_ports(world, template, nodes)
     if kind == "spread":
         return advice.for_spread(template, nodes, verdicts)
     if kind == "pv":
@@ -497,10 +525,28 @@ def _notes(
     if picked.fitting:
         text = f"as the objects show it now, {_names(list(picked.fitting))} would take the pod"
         lines.append((text, "nodes, pods"))
+    if world is not None and world.more_nodes:
+        lines.append((f"only the first {len(verdicts)} nodes were looked at", "nodes"))
     if world is not None and not world.everywhere and verdicts:
         seen = len(world.covered or ())
         lines.append((f"the pods of {seen} of {len(verdicts)} nodes were looked at", "nodes, pods"))
     return tuple(lines)
+
+
+def _attached(snapshot: Snapshot) -> Iterable[tuple[str, str]]:
+    """Per node and CSI driver: how many volumes are attached, of how many."""
+    attached = [one.get("spec") or {} for one in snapshot.items(_ATTACHED) or []]
+    for node in snapshot.items(_CSI_NODES) or []:
+        for driver in (node.get("spec") or {}).get("drivers") or []:
+            limit = (driver.get("allocatable") or {}).get("count")
+            have = [
+                one
+                for one in attached
+                if one.get("nodeName") == sel.name_of(node) and one.get("attacher") == driver.get("name")
+            ]
+            if limit is not None and len(have) >= int(limit):
+                text = f"{sel.name_of(node)}: {len(have)} volumes of {driver.get('name')} attached, {limit} allowed"
+                yield text, "csinodes, volumeattachments"
 
 
 def _names(names: list[str]) -> str:
@@ -592,7 +638,9 @@ def _preempting(snapshot: Snapshot, pod: Body) -> Symptom | None:
     node = str((pod.get("status") or {}).get("nominatedNodeName") or "")
     if not node:
         return None
-    items = snapshot.items(world_.node_pods_read(node))
+    items = snapshot.items(world_.all_pods_read())
+    if items is None:
+        items = snapshot.items(world_.node_pods_read(node))
     facts, notes = {"nominated_node": node}, []
     if items is not None:
         leaving = [

@@ -22,9 +22,10 @@ from poddoctor.pod.reads import (
     pod_events,
     pod_of,
 )
-from poddoctor.pod.units import quantity
+from poddoctor.pod.units import quantity, show_bytes
 
 from ._command import is_shell, slip, source_of
+from ._memory import memory_taken
 from ._process import is_over, place, shown, template_patch, words
 from ._runtime_text import core, exec_problem, is_runtime_text, problem_of
 
@@ -129,6 +130,8 @@ def _from_runtime(snapshot: Snapshot, one: Container, events: list[Event]) -> Sy
     if said is None:
         return None
     problem, details = problem_of(said.text)
+    if problem == "memory" and memory_taken(snapshot, one):
+        return None
     attributes = {
         "problem": problem,
         "via": "runtime",
@@ -255,13 +258,14 @@ def _memory(one: Container) -> dict[str, str]:
     amount = quantity(limit) if limit is not None else None
     if amount is None:
         return {}
-    found = {"limit": str(limit), "suggested_limit": "64Mi"}
+    wanted = max(amount * 2, quantity("64Mi") or amount)
+    found = {"limit": str(limit), "suggested_limit": show_bytes(wanted)}
     if str(limit).endswith("m"):
         # A lower-case m means thousandths of a byte.
         found["unit_slip"] = str(limit)
         found["suggested_limit"] = f"{str(limit)[:-1]}Mi"
     elif str(limit).isdigit() and amount < 1024**2:
-        found["suggested_limit"] = f"{limit}Mi" if amount >= 16 else "64Mi"
+        found["suggested_limit"] = f"{limit}Mi" if amount >= 16 else found["suggested_limit"]
     elif str(limit).endswith(("Ki", "k")) and amount >= 16 * 1000:
         found["suggested_limit"] = f"{str(limit).rstrip('Kik')}Mi"
     return found
@@ -337,7 +341,7 @@ def _logged(
         "via": via,
         "reason": str(end.get("reason") or ""),
         "exit_code": str(_exit_code(end)),
-        "architecture": str(info.get("architecture") or ""),
+        "architecture": str(info.get("architecture") or "") if problem == "format" else "",
         "interpreter": details.get("interpreter", ""),
         "carriage_return": "true" if details.get("cr") else "",
         **place(snapshot, one),

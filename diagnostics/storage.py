@@ -8,7 +8,7 @@ from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 
 from . import _binding, _mounting
 
-_CLAIM = ("claim", "volume", "size", "modes", "class", "unset", "empty", "ephemeral", "plain")
+_CLAIM = ("claim", "volume", "size", "modes", "class", "unset", "empty", "ephemeral", "plain", "mode")
 _CLASSES = ("existing", "nearest", "other", "default")
 _MOUNT = (
     "node",
@@ -33,7 +33,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The scheduler or the kubelet says in words that claims hold the pod up."
     ),
     "storage.claim-missing": SymptomKind(
-        "The pod names a claim that does not exist.", ("claim", "volume", "nearest", "existing", "template")
+        "The pod names a claim that does not exist.",
+        ("claim", "volume", "nearest", "unlike", "existing", "template"),
     ),
     "storage.claims-unbound": SymptomKind(
         "A claim is not bound, and the claims cannot be read.", ("claims",)
@@ -42,9 +43,16 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The claim of a generic ephemeral volume was not made, or belongs to something else.",
         ("claim", "volume", "why", "foreign"),
     ),
+    "storage.ephemeral-claim-refused": SymptomKind(
+        "The controller says why it made no claim for the volume."
+    ),
+    "storage.driver-unknown": SymptomKind("No CSI driver has the name of the provisioner."),
+    "storage.driver-named": SymptomKind(
+        "The kubelet or a controller says that the driver is not registered."
+    ),
     "storage.claim-lost": SymptomKind("A bound claim has lost its volume.", (*_CLAIM, "pv")),
     "storage.claim-terminating": SymptomKind(
-        "A claim is being deleted.", (*_CLAIM, "since", "holders", "finalizers")
+        "A claim is being deleted.", (*_CLAIM, "since", "holder", "holders", "finalizers")
     ),
     "storage.claim-in-use": SymptomKind(
         "A claim for one pod only is used by another pod.", (*_CLAIM, "holder", "holder_node")

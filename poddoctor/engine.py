@@ -158,7 +158,7 @@ def _finding(
         symptom
         for clause in cause.confirms
         for symptom in symptoms
-        if symptom not in evidence and _reaches(symptom, subject) and _holds(clause, symptom) is not None
+        if _reaches(symptom, subject) and _holds(clause, symptom) is not None
     ]
     level = CONFIDENCES.index(cause.base) + bool(confirming)
     standing: Standing = "now"
@@ -196,8 +196,8 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
 
 
 def _allowed(value: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a value is one of those allowed; ``any`` stands for every value but none at all."""
-    return value in allowed or ("any" in allowed and bool(value))
+    """Whether a value is one of those allowed; ``any`` stands for every value, ``none`` for no value at all."""
+    return value in allowed or ("any" if value else "none") in allowed
 
 
 def _outranked(findings: Sequence[Finding]) -> list[Finding]:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import json
 
-_MOST = 300
+_MOST = 1000
 
 
 class KubeError(Exception):
-    """Base of all errors of this package; the message is one line for the user."""
+    """Base of all errors of this package; ``str()`` is one line for the user.
+
+    Attributes:
+        message: what is wrong.
+        hint: what to do about it, or empty.
+    """
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        self.message, self.hint = plain(message), plain(hint)
+        super().__init__(f"{self.message}: {self.hint}" if self.hint else self.message)
 
 
 class NoKubeconfig(KubeError):
@@ -35,6 +44,11 @@ class Unauthorized(KubeError):
     """The API server does not know who asks (401)."""
 
 
+def plain(text: str) -> str:
+    """The text on one line, without what could steer a terminal: plugins and proxies write it."""
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
+
+
 def status_message(body: bytes) -> str:
     """The message of a Kubernetes Status in an error body; a body of any other kind is not repeated.
 
@@ -42,7 +56,7 @@ def status_message(body: bytes) -> str:
     """
     try:
         status = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ""
     if not isinstance(status, dict) or status.get("kind") != "Status":
         return ""

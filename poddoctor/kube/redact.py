@@ -7,7 +7,14 @@ import json
 
 from poddoctor.model import Json, Read
 
-_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+# Whole copies of the object, values included, that tools leave in an annotation.
+_COPIES = (
+    "kubectl.kubernetes.io/last-applied-configuration",
+    "banzaicloud.com/last-applied",
+    "kapp.k14s.io/original",
+    "objectset.rio.cattle.io/applied",
+)
+_VALUES = ("data", "stringData", "binaryData")
 _DOCKER = {"kubernetes.io/dockerconfigjson": ".dockerconfigjson", "kubernetes.io/dockercfg": ".dockercfg"}
 
 
@@ -19,8 +26,8 @@ def cleaned(read: Read, body: Json) -> Json:
     """
     if not isinstance(body, dict):
         return body
-    if read.verb == "list":
-        return {**body, "items": [_object(read, one) for one in body.get("items") or []]}
+    if read.verb == "list" and isinstance(body.get("items"), list):
+        return {**body, "items": [_object(read, one) for one in body["items"]]}
     return _object(read, body)
 
 
@@ -33,23 +40,31 @@ def _object(read: Read, body: Json) -> Json:
     if read.resource not in ("secrets", "configmaps"):
         return body
     if isinstance(meta, dict) and isinstance(meta.get("annotations"), dict):
-        meta["annotations"].pop(_APPLIED, None)
-    if read.resource == "secrets":
+        for name in _COPIES:
+            meta["annotations"].pop(name, None)
+    if read.resource == "secrets" and not read.metadata_only:
         body.update(_registries(body))
-    for key in ("data", "stringData", "binaryData"):
-        if isinstance(body.get(key), dict):
-            body[key] = dict.fromkeys(body[key], "")
+    for key in _VALUES:
+        if key in body:
+            # Whatever stands there in place of a mapping is a value too.
+            body[key] = dict.fromkeys(body[key], "") if isinstance(body[key], dict) else {}
     return body
 
 
 def _registries(body: Json) -> dict[str, Json]:
     key = _DOCKER.get(str(body.get("type")))
-    value = (body.get("data") or {}).get(key) if key else None
-    if not value:
+    if key is None:
         return {}
     try:
-        document = json.loads(base64.b64decode(value))
+        document = json.loads(base64.b64decode(body["data"][key], validate=True))
         hosts = document.get("auths") or {} if key == ".dockerconfigjson" else document
-        return {"registries": sorted(map(str, hosts))}
-    except (ValueError, AttributeError, TypeError):
+        return {"registries": sorted(_host(one) for one in dict(hosts))}
+    except (ValueError, AttributeError, TypeError, KeyError, RecursionError):
         return {"malformed": True}
+
+
+def _host(registry: str) -> str:
+    """The registry as it is written, without ``user:password@``."""
+    scheme, separator, rest = registry.rpartition("://")
+    authority, slash, path = rest.partition("/")
+    return scheme + separator + authority.rpartition("@")[2] + slash + path

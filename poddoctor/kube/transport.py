@@ -6,68 +6,50 @@ Servers and proxies that speak only HTTP/1.1 get a few connections instead of on
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from io import BytesIO
-from threading import Thread
-from urllib.parse import urlencode, urlsplit
+from pathlib import Path
+from urllib.parse import quote, urlencode
 
 import pycurl
 
+from poddoctor.kube import trust
+from poddoctor.kube.answers import answer, date
 from poddoctor.kube.credentials import Credentials, obtain
-from poddoctor.kube.errors import CertificateFailed, KubeError, Unauthorized, Unreachable, status_message
+from poddoctor.kube.errors import Unreachable
+from poddoctor.kube.exchange import MAX_BODY, Exchange, request
 from poddoctor.kube.kubeconfig import Connection, resolve
-from poddoctor.kube.redact import cleaned
-from poddoctor.model import Absent, Answer, Body, Found, Read, Unknown
+from poddoctor.kube.wire import Wire
+from poddoctor.model import Absent, Answer, Found, Json, Read, Unknown
 
-MAX_BODY = 64 * 2**20
+__all__ = ["MAX_BODY", "PAGE", "Cluster"]
+
 PAGE = 500
-_CONNECTIONS = 6
-_JSON = "application/json"
+"""How many items a list is asked for at a time."""
+
 _METADATA = "application/json;as={kind};g=meta.k8s.io;v=v1,application/json"
-_TLS_ERRORS = {
-    pycurl.E_PEER_FAILED_VERIFICATION,
-    pycurl.E_SSL_CONNECT_ERROR,
-    pycurl.E_SSL_CERTPROBLEM,
-    pycurl.E_SSL_CACERT_BADFILE,
-    pycurl.E_SSL_CIPHER,
-}
-_NOT_AGAIN = {
-    *_TLS_ERRORS,
-    pycurl.E_COULDNT_RESOLVE_HOST,
-    pycurl.E_COULDNT_CONNECT,
-    pycurl.E_UNSUPPORTED_PROTOCOL,
-}
-
-
-@dataclass
-class _Exchange:
-    """One request under way: where its answer is gathered."""
-
-    read: Read
-    url: str
-    body: BytesIO = field(default_factory=BytesIO)
-    headers: dict[str, str] = field(default_factory=dict)
-    status: int = 0
-    error: tuple[int, str] = (0, "")
-    too_large: bool = False
-
-    def write(self, data: bytes) -> int:
-        """Takes a piece of the body; a body over MAX_BODY ends the transfer."""
-        if self.body.tell() + len(data) > MAX_BODY:
-            self.too_large = True
-            return -1
-        return self.body.write(data)
-
-    def header(self, line: bytes) -> None:
-        """Takes one header line."""
-        name, colon, value = line.decode("latin-1").partition(":")
-        if colon:
-            self.headers[name.strip().lower()] = value.strip()
+_LOG_SHARE = 0.4
+_NOT_AGAIN = frozenset(
+    {
+        pycurl.E_PEER_FAILED_VERIFICATION,
+        pycurl.E_SSL_CONNECT_ERROR,
+        pycurl.E_SSL_CERTPROBLEM,
+        pycurl.E_SSL_CACERT_BADFILE,
+        pycurl.E_SSL_CIPHER,
+        pycurl.E_COULDNT_RESOLVE_HOST,
+        pycurl.E_COULDNT_RESOLVE_PROXY,
+        pycurl.E_COULDNT_CONNECT,
+        pycurl.E_UNSUPPORTED_PROTOCOL,
+        pycurl.E_URL_MALFORMAT,
+        pycurl.E_BAD_FUNCTION_ARGUMENT,
+        pycurl.E_WRITE_ERROR,
+        # Only when its share of the time is used up: another try would use up what is left.
+        pycurl.E_OPERATION_TIMEDOUT,
+    }
+)
 
 
 class Cluster:
@@ -76,14 +58,14 @@ class Cluster:
     def __init__(self, connection: Connection, credentials: Credentials, timeout: float) -> None:
         self._connection = connection
         self._credentials = credentials
-        self._end = time.monotonic() + timeout
         self._timeout = timeout
-        self._multi = pycurl.CurlMulti()
-        self._multi.setopt(pycurl.M_PIPELINING, pycurl.PIPE_MULTIPLEX)
-        self._multi.setopt(pycurl.M_MAX_HOST_CONNECTIONS, _CONNECTIONS)
+        self._end = time.monotonic() + timeout
+        self._wire = Wire(self._handle)
+        self._files: dict[bytes, str] = {}
+        self._greeting: Exchange | None = None
+        self._version = ""
         self._clock: datetime | None = None
-        self._warm: Thread | None = None
-        self.version = ""
+        self._reached = False
 
     @classmethod
     def open(cls, kubeconfig: str | None, context: str | None, timeout: float) -> Cluster:
@@ -103,19 +85,38 @@ class Cluster:
         return self._connection.namespace
 
     @property
+    def context(self) -> str:
+        """The name of the context; empty inside a cluster."""
+        return self._connection.context
+
+    @property
     def clock(self) -> datetime:
-        """The server's time by its last ``Date`` header, UTC; this machine's where it sends none."""
+        """The server's time by its first ``Date`` header, UTC; this machine's where it sends none."""
         return self._clock or datetime.now(timezone.utc)
+
+    @property
+    def version(self) -> str:
+        """The server's version such as ``v1.34.4``; empty when unknown."""
+        if self._greeting is not None:
+            self._wire.finish([self._greeting])
+            self._learn(self._greeting)
+            greeting, self._greeting = self._greeting, None
+            if greeting.status == 200:
+                with suppress(ValueError, AttributeError, RecursionError):
+                    self._version = str(json.loads(greeting.body.getvalue()).get("gitVersion") or "")
+        return self._version
 
     def prewarm(self) -> None:
         """Starts dialing in the background: connecting overlaps with whatever is imported next."""
-        self._warm = Thread(target=self._dial, daemon=True)
-        self._warm.start()
+        if self._greeting is None:
+            self._greeting = self._greet()
+            self._wire.start(self._greeting)
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._join()
-        self._multi.close()
+        """Closes the connections and deletes what was written. May be called twice."""
+        self._wire.close()
+        while self._files:
+            Path(self._files.popitem()[1]).unlink(missing_ok=True)
 
     def ask(self, reads: Sequence[Read]) -> dict[Read, Answer]:
         """The answers to one wave, asked in parallel. Every Read gets one.
@@ -124,191 +125,161 @@ class Cluster:
             Unreachable, CertificateFailed: when the server cannot be reached at all.
             Unauthorized: when it does not know who asks.
         """
-        self._join()
-        exchanges = [_Exchange(read, self._url(read)) for read in reads]
-        self._transfer(exchanges)
-        again = [one for one in exchanges if _may_retry(one)]
-        if again:
-            self._retry(again)
-        return {one.read: self._answer(one) for one in exchanges}
+        answers: dict[Read, Answer] = {read: Absent("no object can have such a name") for read in reads}
+        answers.update(self._wave([read for read in answers if _is_sound(read)]))
+        self._follow({read: found for read, found in answers.items() if _continues(read, found)}, answers)
+        return answers
 
-    def _join(self) -> None:
-        if self._warm is not None:
-            self._warm.join()
-            self._warm = None
+    def _wave(self, reads: Sequence[Read]) -> dict[Read, Answer]:
+        exchanges = {read: self._exchange(read) for read in reads}
+        self._send(list(exchanges.values()))
+        return {read: answer(read, exchange) for read, exchange in exchanges.items()}
 
-    def _dial(self) -> None:
-        read = Read("get", "", "version")
-        exchange = _Exchange(read, f"{self._connection.server}/version")
-        self._perform([exchange])
-        if exchange.status == 200:
-            try:
-                self.version = str(json.loads(exchange.body.getvalue()).get("gitVersion") or "")
-            except (ValueError, AttributeError):
-                self.version = ""
+    def _follow(self, first: Mapping[Read, Answer], answers: dict[Read, Answer]) -> None:
+        """Reads lists to their end, page by page. Half a list is no list: it is Unknown instead."""
+        for read, pages in self._pages(first).items():
+            if isinstance(pages, Unknown) and pages.why == "expired":
+                # The list changed on the way: once more, and whole.
+                whole = replace(read, query=(*read.query, ("limit", "0")))
+                pages = self._wave([whole])[whole]  # noqa: PLW2901
+            answers[read] = pages
 
-    def _url(self, read: Read) -> str:
-        query = list(read.query)
-        if read.verb == "list" and not read.parameter("limit"):
-            query.append(("limit", str(PAGE)))
-        return f"{self._connection.server}{read.path}" + (f"?{urlencode(query)}" if query else "")
-
-    def _transfer(self, exchanges: Sequence[_Exchange]) -> None:
-        self._perform(exchanges)
-        failed = [one for one in exchanges if one.error[0]]
-        if failed and len(failed) == len(exchanges) and self._clock is None:
-            raise self._unreachable(*failed[0].error)
-        if any(one.status == 401 for one in exchanges):
-            who = f" of context {self._connection.context}" if self._connection.context else ""
-            raise Unauthorized(
-                f"the API server refused the credentials{who} (401): log in again, or fix the kubeconfig"
+    def _pages(self, first: Mapping[Read, Answer]) -> dict[Read, Answer]:
+        whole = dict(first)
+        items = {read: list(_body(found).get("items") or []) for read, found in first.items()}
+        while waiting := {read: token for read, found in whole.items() if (token := _token(found))}:
+            pages = {
+                read: replace(read, query=(*read.query, ("continue", token), ("limit", str(PAGE))))
+                for read, token in waiting.items()
+            }
+            got = self._wave(list(pages.values()))
+            for read, page in pages.items():
+                whole[read] = _next(got[page])
+                items[read] += _body(whole[read]).get("items") or []
+        return {
+            read: Found(
+                {**_body(first[read]), "metadata": _body(found).get("metadata") or {}, "items": items[read]}
             )
+            if isinstance(found, Found)
+            else found
+            for read, found in whole.items()
+        }
 
-    def _perform(self, exchanges: Sequence[_Exchange]) -> None:
-        handles = {self._handle(one): one for one in exchanges}
-        for handle in handles:
-            self._multi.add_handle(handle)
-        active = 1
-        while active:
-            _, active = self._multi.perform()
-            self._gather(handles)
-            if active:
-                self._multi.select(0.2)
-        self._gather(handles)
-        for handle in handles:
-            self._multi.remove_handle(handle)
-            handle.close()
-        for one in exchanges:
-            if "date" in one.headers:
-                self._clock = _date(one.headers["date"]) or self._clock
+    def _exchange(self, read: Read) -> Exchange:
+        query = list(read.query)
+        if read.verb == "list" and not any(key == "limit" for key, _ in query):
+            query.append(("limit", str(PAGE)))
+        url = f"{self._connection.server}{quote(read.path, safe='/:@~')}"
+        url += f"?{urlencode(query)}" if query else ""
+        # A log comes from a kubelet that may be gone: it must not use up the time of all that follows.
+        return Exchange(url, _accept(read), _LOG_SHARE if read.verb == "log" else 1.0)
 
-    def _gather(self, handles: dict[pycurl.Curl, _Exchange]) -> None:
-        queued = 1
-        while queued:
-            queued, done, failed = self._multi.info_read()
-            for handle in done:
-                handles[handle].status = handle.getinfo(pycurl.RESPONSE_CODE)
-            for handle, code, message in failed:
-                handles[handle].error = (code, message)
+    def _greet(self) -> Exchange:
+        return Exchange(f"{self._connection.server}/version", "application/json")
 
-    def _handle(self, exchange: _Exchange) -> pycurl.Curl:
-        handle = pycurl.Curl()
-        handle.setopt(pycurl.URL, exchange.url)
-        handle.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_2TLS)
-        handle.setopt(pycurl.PIPEWAIT, 1)
-        handle.setopt(pycurl.NOSIGNAL, 1)
-        handle.setopt(pycurl.ACCEPT_ENCODING, "")
-        handle.setopt(pycurl.TIMEOUT_MS, max(1, int((self._end - time.monotonic()) * 1000)))
-        handle.setopt(pycurl.WRITEFUNCTION, exchange.write)
-        handle.setopt(pycurl.HEADERFUNCTION, exchange.header)
-        headers = [f"Accept: {_accept(exchange.read)}", "User-Agent: poddoctor"]
-        headers += [f"{name}: {value}" for name, value in self._credentials.headers]
-        handle.setopt(pycurl.HTTPHEADER, headers)
-        if self._connection.proxy_url:
-            handle.setopt(pycurl.PROXY, self._connection.proxy_url)
+    def _handle(self, exchange: Exchange) -> pycurl.Curl:
+        connection = self._connection
+        handle = request(exchange, self._credentials.headers, self._end)
+        trust.route(handle, connection)
         if exchange.url.startswith("https"):
-            self._secure(handle)
+            trust.secure(handle, connection, self._credentials, self._keep)
+            if connection.tls_server_name:
+                trust.rename(handle, connection, exchange.url)
         return handle
 
-    def _secure(self, handle: pycurl.Curl) -> None:
-        connection = self._connection
-        if connection.insecure:
-            handle.setopt(pycurl.SSL_VERIFYPEER, 0)
-            handle.setopt(pycurl.SSL_VERIFYHOST, 0)
-        elif connection.ca:
-            handle.setopt(pycurl.CAINFO_BLOB, connection.ca)
-        else:
-            _trust_system(handle)
-        if self._credentials.certificate:
-            handle.setopt(pycurl.SSLCERT_BLOB, self._credentials.certificate)
-            handle.setopt(pycurl.SSLKEY_BLOB, self._credentials.key)
-        if connection.tls_server_name:
-            # libcurl verifies against the URL's host: the name goes there, and the address is pinned to it.
-            parts = urlsplit(connection.server)
-            port = parts.port or 443
-            handle.setopt(pycurl.CONNECT_TO, [f"{connection.tls_server_name}:{port}:{parts.hostname}:{port}"])
-            url = handle.getinfo(pycurl.EFFECTIVE_URL)
-            handle.setopt(
-                pycurl.URL, url.replace(f"//{parts.netloc}", f"//{connection.tls_server_name}:{port}", 1)
-            )
+    def _keep(self, data: bytes) -> str:
+        if data not in self._files:
+            from tempfile import NamedTemporaryFile  # noqa: PLC0415 - only for a libcurl without blobs
 
-    def _unreachable(self, code: int, message: str) -> KubeError:
-        server = self._connection.server
-        if code in _TLS_ERRORS:
-            return CertificateFailed(
-                f"no trusted connection to {server}: {message}: check the kubeconfig's certificates"
-            )
-        if code == pycurl.E_OPERATION_TIMEDOUT:
-            return Unreachable(
-                f"{server} gave no answer in {round(self._timeout, 1):g} s: is the cluster up?"
-            )
-        return Unreachable(f"cannot reach {server}: {message}: is the cluster up, is the context right?")
+            with NamedTemporaryFile(prefix="poddoctor-", delete=False) as file:  # mode 0600
+                self._files[data] = file.name
+                file.write(data)
+        return self._files[data]
 
-    def _retry(self, exchanges: list[_Exchange]) -> None:
+    def _send(self, exchanges: Sequence[Exchange]) -> None:
+        if not exchanges:
+            return
+        self._transfer(exchanges)
+        if any(one.status == 401 for one in exchanges):
+            self._log_in_again(exchanges)
+        again = [one for one in exchanges if _may_retry(one)]
+        if again and (self._reached or not self._is_expired()):
+            self._retry(again)
+        if self._greeting is not None and self._greeting.over:
+            self._learn(self._greeting)
+        if not self._reached:
+            from poddoctor.kube.failures import unreachable  # noqa: PLC0415 - only for an error
+
+            raise unreachable(self._connection, self._credentials, exchanges[0].error, self._timeout)
+
+    def _is_expired(self) -> bool:
+        from poddoctor.kube.failures import expired  # noqa: PLC0415 - only for an error
+
+        return bool(expired(self._credentials))
+
+    def _transfer(self, exchanges: Sequence[Exchange]) -> None:
+        new = list(exchanges)
+        if self._greeting is None and not self._reached:
+            # It travels with the first wave, and is waited for when somebody wants to know.
+            self._greeting = self._greet()
+            new.append(self._greeting)
+        self._wire.finish(exchanges, new)
+        for one in exchanges:
+            self._learn(one)
+
+    def _learn(self, exchange: Exchange) -> None:
+        self._reached = self._reached or exchange.status > 0
+        if self._clock is None and "date" in exchange.headers:
+            self._clock = date(exchange.headers["date"])
+
+    def _log_in_again(self, exchanges: Sequence[Exchange]) -> None:
+        """A token that expired on the way is had anew, once; else the server does not know who asks."""
+        refused = [one for one in exchanges if one.status == 401]
+        if self._credentials.renewable:
+            fresh = obtain(self._connection, max(0.1, self._end - time.monotonic()))
+            self._credentials, changed = replace(fresh, renewable=False), fresh != self._credentials
+            if changed:
+                self._transfer(refused)
+        # A single 401 among answers is an API service of its own that has a quarrel with the server.
+        if all(one.status in (0, 401) for one in exchanges):
+            from poddoctor.kube.failures import unauthorized  # noqa: PLC0415 - only for an error
+
+            raise unauthorized(self._connection, self._credentials)
+
+    def _retry(self, exchanges: list[Exchange]) -> None:
         from poddoctor.kube.retry import attempts  # noqa: PLC0415 - tenacity is imported on the first failure
 
-        for attempt in attempts(lambda: _longest_wait(exchanges), self._end - time.monotonic()):
+        for attempt in attempts(lambda: _asked_wait(exchanges), self._end):
             with attempt:
-                for one in exchanges:
-                    one.body, one.headers, one.status, one.error = BytesIO(), {}, 0, (0, "")
                 self._transfer(exchanges)
                 exchanges[:] = [one for one in exchanges if _may_retry(one)]
                 if exchanges:
                     raise Unreachable(f"{len(exchanges)} reads failed")
 
-    def _answer(self, exchange: _Exchange) -> Answer:
-        if exchange.too_large:
-            return Unknown("cut", f"the answer is larger than {MAX_BODY // 2**20} MiB")
-        if exchange.error[0]:
-            return self._failure(exchange)
-        raw, read = exchange.body.getvalue(), exchange.read
-        if exchange.status in (200, 204):
-            if read.verb == "log":
-                return Found(raw.decode(errors="replace"))
-            return self._parsed(read, raw)
-        return _refused(exchange.status, status_message(raw) or f"HTTP {exchange.status}")
 
-    @staticmethod
-    def _failure(exchange: _Exchange) -> Unknown:
-        code, message = exchange.error
-        return Unknown("timed-out" if code == pycurl.E_OPERATION_TIMEDOUT else "unreachable", message)
-
-    def _parsed(self, read: Read, raw: bytes) -> Answer:
-        try:
-            body = json.loads(raw)
-        except ValueError:
-            return Unknown(
-                "error", "the answer is not JSON: something stands between here and the API server"
-            )
-        if not isinstance(body, dict):
-            return Unknown("error", "the answer is no JSON object")
-        if read.verb == "list" and not read.parameter("limit"):
-            return self._all_pages(read, body)
-        return Found(cleaned(read, body))
-
-    def _all_pages(self, read: Read, first: Body) -> Answer:
-        """Follows ``continue``; a list that expired on the way is Unknown, for half a list is no list."""
-        items = list(first.get("items") or [])
-        token = (first.get("metadata") or {}).get("continue")
-        while token:
-            query = (*read.query, ("continue", token), ("limit", str(PAGE)))
-            page = Read("list", read.api, read.resource, read.namespace, "", query, read.metadata_only)
-            answer = self.ask([page])[page]
-            if not isinstance(answer, Found):
-                return (
-                    answer
-                    if isinstance(answer, Unknown)
-                    else Unknown("expired", "the list changed while it was read")
-                )
-            items += answer.body.get("items") or []
-            token = (answer.body.get("metadata") or {}).get("continue")
-        return Found(cleaned(read, {**first, "items": items}))
+def _is_sound(read: Read) -> bool:
+    """Whether each part of the path is one segment: a name must not lead to another object."""
+    parts = (read.namespace, read.name, read.resource, *read.api.split("/"))
+    return not any(part in (".", "..") or "/" in part or "%" in part for part in parts) and (
+        read.verb == "list" or bool(read.name)
+    )
 
 
-def _refused(status: int, message: str) -> Answer:
-    if status == 404:
-        return Absent(message)
-    return Unknown("forbidden" if status == 403 else "expired" if status == 410 else "error", message)
+def _body(found: Answer) -> Mapping[str, Json]:
+    return found.body if isinstance(found, Found) and isinstance(found.body, dict) else {}
+
+
+def _token(found: Answer) -> str:
+    return str((_body(found).get("metadata") or {}).get("continue") or "")
+
+
+def _continues(read: Read, found: Answer) -> bool:
+    """Whether a list goes on; one that the caller limited is left as it is."""
+    return read.verb == "list" and not read.parameter("limit") and bool(_token(found))
+
+
+def _next(page: Answer) -> Answer:
+    return Unknown("expired", page.message) if isinstance(page, Absent) else page
 
 
 def _accept(read: Read) -> str:
@@ -316,39 +287,19 @@ def _accept(read: Read) -> str:
         return "*/*"
     if read.metadata_only:
         return _METADATA.format(kind="PartialObjectMetadata" + ("List" if read.verb == "list" else ""))
-    return _JSON
+    return "application/json"
 
 
-def _may_retry(exchange: _Exchange) -> bool:
+def _may_retry(exchange: Exchange) -> bool:
     """Whether asking again may help: throttling, server errors, resets. Never 401, 403 or 404."""
-    if exchange.too_large:
-        return False
     if exchange.error[0]:
-        return exchange.error[0] not in _NOT_AGAIN and exchange.error[0] != pycurl.E_OPERATION_TIMEDOUT
-    # A log answered with 500 is kubelet out of reach: that does not pass within a budget of seconds.
-    return exchange.status == 429 or (exchange.status >= 500 and exchange.read.verb != "log")
+        return exchange.error[0] not in _NOT_AGAIN
+    # A log answered with 500 is a kubelet out of reach: that seldom passes within seconds.
+    patient = "/log?" not in exchange.url or exchange.tries < 2
+    return exchange.status == 429 or (exchange.status >= 500 and patient)
 
 
-def _longest_wait(exchanges: Sequence[_Exchange]) -> float:
+def _asked_wait(exchanges: Sequence[Exchange]) -> float:
     """Seconds that a server asked to wait (Retry-After)."""
     asked = [one.headers.get("retry-after", "") for one in exchanges]
-    return max((float(value) for value in asked if value.isdigit()), default=0.0)
-
-
-def _date(text: str) -> datetime | None:
-    try:
-        return parsedate_to_datetime(text).astimezone(timezone.utc)
-    except (TypeError, ValueError):
-        return None
-
-
-def _trust_system(handle: pycurl.Curl) -> None:
-    """The system's trust store: pycurl's wheels carry an OpenSSL that knows another one."""
-    import ssl  # noqa: PLC0415 - only for a kubeconfig without a certificate authority
-
-    paths = ssl.get_default_verify_paths()
-    file = os.environ.get("SSL_CERT_FILE") or paths.cafile
-    if file and os.path.isfile(file):  # noqa: PTH113 - it is a string from ssl
-        handle.setopt(pycurl.CAINFO, file)
-    if paths.capath and os.path.isdir(paths.capath):  # noqa: PTH112
-        handle.setopt(pycurl.CAPATH, paths.capath)
+    return max((float(value) for value in asked if value.isascii() and value.isdigit()), default=0.0)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from .server import Authority
+from .server import Authority, FakeServer
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 @pytest.fixture(scope="session")
 def tls(authority: Authority) -> tuple[Path, Path]:
     return authority.issue("server", server=True)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_but_get() -> Iterator[None]:
+    """Whatever a test does, poddoctor only reads."""
+    FakeServer.methods.clear()
+    yield
+    assert FakeServer.methods <= {"GET"}
 
 
 @pytest.fixture
@@ -33,6 +41,9 @@ def kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         "no_proxy",
         "ALL_PROXY",
         "all_proxy",
+        "http_proxy",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
     ):
         monkeypatch.delenv(name, raising=False)
 

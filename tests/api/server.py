@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -109,7 +109,12 @@ class Authority:
 
 
 class FakeServer:
-    """The server, in a thread of its own; use it as a context manager."""
+    """The server, in a thread of its own; use it as a context manager.
+
+    ``methods`` gathers the HTTP methods that any of them ever saw.
+    """
+
+    methods: ClassVar[set[str]] = set()
 
     def __init__(
         self,
@@ -143,6 +148,11 @@ class FakeServer:
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
+    @property
+    def asked(self) -> list[Request]:
+        """The requests but for that of the version, which travels with the first wave."""
+        return [one for one in self.requests if one.path != "/version"]
+
     def __enter__(self) -> FakeServer:
         self._thread.start()
         return self
@@ -164,6 +174,7 @@ class FakeServer:
             scope["method"], path, scope["query_string"].decode(), headers, scope["http_version"]
         )
         self.requests.append(request)
+        FakeServer.methods.add(request.method)
         reply = self._replies.get(request.path) or Reply(
             {"kind": "Status", "status": "Failure", "message": f"{request.path} not found"}, 404
         )
@@ -206,6 +217,48 @@ def raw_server(script: bytes, *, pause: float = 0.0, hang: bool = False) -> Iter
     thread.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        over.set()
+        thread.join(2)
+        listener.close()
+
+
+@contextlib.contextmanager
+def tunnel(port: int) -> Iterator[tuple[str, list[bytes]]]:
+    """A proxy that leads every CONNECT to ``port`` on this machine; gives its URL and the heads it saw."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(0.1)
+    heads: list[bytes] = []
+    over = threading.Event()
+
+    def pump(source: socket.socket, sink: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)
+
+    def serve_one(client: socket.socket) -> None:
+        with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", port)) as there:
+            heads.append(client.recv(65536))
+            client.sendall(
+                b"HTTP/1.1 200 Connection established\r\nDate: Mon, 01 Jan 2001 00:00:00 GMT\r\n\r\n"
+            )
+            back = threading.Thread(target=pump, args=(there, client), daemon=True)
+            back.start()
+            pump(client, there)
+            back.join(2)
+
+    def run() -> None:
+        while not over.is_set():
+            with contextlib.suppress(OSError):
+                client, _ = listener.accept()
+                client.settimeout(None)
+                threading.Thread(target=serve_one, args=(client,), daemon=True).start()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}", heads
     finally:
         over.set()
         thread.join(2)

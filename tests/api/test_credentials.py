@@ -23,13 +23,13 @@ POD = get("v1", "pods", "shop", "web")
 Write = Callable[..., str]
 
 
-def plugin(tmp_path: Path, body: str) -> dict[str, Any]:
+def plugin(tmp_path: Path, body: str, version: str = "v1") -> dict[str, Any]:
     path = tmp_path / "plugin.sh"
     path.write_text(f"#!/bin/sh\n{body}\n")
     path.chmod(0o755)
     return {
         "exec": {
-            "apiVersion": "client.authentication.k8s.io/v1",
+            "apiVersion": f"client.authentication.k8s.io/{version}",
             "command": str(path),
             "installHint": "get it",
         }
@@ -48,11 +48,11 @@ def credential(version: str = "v1", **status: str) -> str:
 @pytest.mark.parametrize("version", ["v1", "v1beta1"])
 def test_a_plugin_gives_a_token(tmp_path: Path, kubeconfig: Write, version: str) -> None:
     with FakeServer({POD.path: {}}) as server:
-        config = kubeconfig(server.url, plugin(tmp_path, credential(version, token="from-plugin")))
+        config = kubeconfig(server.url, plugin(tmp_path, credential(version, token="from-plugin"), version))
         cluster = Cluster.open(config, None, 5)
         cluster.ask([POD])
         cluster.close()
-    assert server.requests[0].header("authorization") == "Bearer from-plugin"
+    assert server.asked[0].header("authorization") == "Bearer from-plugin"
 
 
 def test_a_plugin_gives_a_certificate(
@@ -67,7 +67,7 @@ def test_a_plugin_gives_a_certificate(
         cluster = Cluster.open(config, None, 5)
         cluster.ask([POD])
         cluster.close()
-    assert len(server.requests) == 1
+    assert len(server.asked) == 1
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,10 @@ def test_a_plugin_gives_a_certificate(
         ("echo 'token expired: run login' >&2; exit 3", "exit code 3: token expired: run login"),
         ("echo nonsense", "printed no ExecCredential"),
         (credential("v9", token="t"), "v1 or v1beta1 is needed"),
+        (credential("v1beta1", token="t"), "was asked in .*v1 and answers in .*v1beta1"),
         (credential(), "neither a token nor a certificate"),
+        (credential(clientCertificateData="c"), "a certificate or a key, not both"),
+        ("printf '\\033[31mred' >&2; exit 1", r"exit code 1: \[31mred$"),
     ],
 )
 def test_a_plugin_that_fails_sends_nothing(tmp_path: Path, kubeconfig: Write, body: str, says: str) -> None:
@@ -88,8 +91,14 @@ def test_a_plugin_that_fails_sends_nothing(tmp_path: Path, kubeconfig: Write, bo
 
 def test_a_plugin_that_hangs_is_given_up(tmp_path: Path, kubeconfig: Write) -> None:
     start = time.monotonic()
-    with pytest.raises(CredentialsFailed, match=r"no answer in 0\.5 s"):
-        Cluster.open(kubeconfig("http://127.0.0.1:1", plugin(tmp_path, "exec sleep 20")), None, 0.5)
+    with pytest.raises(
+        CredentialsFailed, match=r"no answer in 0\.5 s: open the browser: log in with kubectl"
+    ):
+        Cluster.open(
+            kubeconfig("http://127.0.0.1:1", plugin(tmp_path, "echo open the browser >&2; sleep 20; true")),
+            None,
+            0.5,
+        )
     assert time.monotonic() - start < 3
 
 

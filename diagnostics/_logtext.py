@@ -1,0 +1,362 @@
+"""Which line of a log matters: the one that says why the program ended, not the first with "error".
+
+Each line gets a weight from its form alone: a panic, the end of a traceback, the root-most ``Caused by``, a
+level word, a JSON or logfmt level. What only follows from another failure ("exiting", ``npm ERR!``) and what is
+normal (handshake noise, retries that succeeded, stack frames) weighs nothing. The decisive line is the heaviest
+one, the nearest to the end among equals.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Kind = Literal["root", "fatal", "error", "warning", "last"]
+ROOT, FATAL, ERROR, WEAK, PLAIN, NOISE = 6, 5, 4, 2, 1, 0
+_KINDS: dict[int, Kind] = {ROOT: "root", FATAL: "fatal", ERROR: "error", WEAK: "warning"}
+_FADES_AFTER = 40  # lines: an error this far from the end weighs one less
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+_FRAME = re.compile(
+    r"""\s+at\ [\w<$.\[`]|\s*\.\.\.\ \d+\ (?:more|common\ frames)|\s+File\ ".*",\ line\ \d+
+    |\tfrom\ |\s+from\ \S+:\d+:in|\#\d+\ |\s*\#\d+\ |Stack\ trace:|\s+thrown\ in\ |goroutine\ \d+
+    |\t/?\S+\.go:\d+|\S+\(.*\)$(?<!\.\))|created\ by\ |\s+\d+:\s+(?:0x)?[\w:<{]+|note:\ run\ with|note:\ Some\ details
+    |stack\ backtrace:|\s+\|?\s*[\^~]+\s*$|Require\ stack:|-\ /|Node\.js\ v\d|exit\ status\ \d
+    |\s*---\ End\ of|Thrown\ at:|\[signal\ |\s*[{}\[\]()]+,?;?\s*$""",
+    re.VERBOSE,
+)
+_PYTHON_END = re.compile(
+    r"(?:[A-Za-z_][\w.]*\.)?[A-Z_]\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout\w*|Refused|Failed|Failure|"
+    r"NotFound|DoesNotExist|Misconfigured|Configured|Unavailable\w*|Denied|Closed|Missing\w*|Invalid\w*|Forbidden|"
+    r"[a-z]\w*)?(?::\s|$)"
+)
+_RAISED = re.compile(
+    r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z]\w*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
+)
+_RUBY_END = re.compile(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
+_FATAL = re.compile(
+    r"""^(?:panic:\ |fatal\ error:\ |fatal:\ |FATAL\b|Fatal\ error|PHP\ (?:Fatal|Parse)\ error|Parse\ error:
+    |Unhandled\ (?:[eE]xception|promise|rejection|Rejection)|Uncaught\ |\[?Uncaught|terminate\ called|Exception\ in\ thread\ "
+    |Error:\ |error:\ |ERROR:\ |Fatal\ Python\ error|Error\ occurred\ during\ initialization|Could\ not\ create\ the\ Java
+    |\#\ (?:There\ is\ insufficient|A\ fatal\ error)|Terminating\ due\ to|Traceback\ )
+    |\bpanicked\ at\b|\b(?:FATAL|PANIC|EMERG|CRITICAL|F\d{4}\ \d\d:)\b|\[(?:emerg|alert|crit|fatal|panic)\]
+    |\blevel=(?:fatal|panic|critical|dpanic)\b|<(?:Fatal|Critical)>|^(?:crit|fatal):|Fatal\ (?:config|error)|FATAL\ CONFIG
+    |cannot\ execute|(?:^|:\ )\S*:?\ ?(?:not\ found|command\ not\ found)$
+    |parameter\ (?:not\ set|null\ or\ not\ set)$|unbound\ variable$|error\ while\ loading\ shared\ libraries
+    |version\ `\S+'\ not\ found|symbol\ lookup\ error|\bOutOfMemoryError\b|heap\ out\ of\ memory
+    """,
+    re.VERBOSE,
+)
+_ERROR = re.compile(
+    r"\b(?:ERROR|SEVERE|ERR|Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
+    r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR"
+)
+_WEAK = re.compile(
+    r"(?i)\b(?:fail(?:ed|ure|s)?|cannot|can't|could not|couldn't|unable to|denied|refused|timed out|timeout|invalid|"
+    r"missing|not found|no such|unknown|unrecognized|error|exception|abort(?:ed|ing)?|illegal|forbidden|unexpected|"
+    r"must be|is required|required|not set|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
+)
+_CALM = re.compile(
+    r"\b(?:INFO|DEBUG|TRACE|NOTICE|VERBOSE|WARN|WARNING|Warning|I\d{4} \d\d:|W\d{4} \d\d:)\b|"
+    r"\[(?:info|debug|notice|trace|warn|warning|note|Note|System|Warning)\]|"
+    r"\b(?:level|lvl)=(?:info|debug|trace|warn|warning|dbug)\b|<(?:Information|Debug|Trace|Notice|Warning)>|"
+    r"^(?:info|dbug|trce|warn):|^\d+:[A-Z] .* [*-] "
+)
+_NOISE = re.compile(
+    r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
+    r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
+    r"debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
+    r"running pip as the 'root'|https?://\S*/errors?/|"
+    r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
+    r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
+)
+_FOLLOWS = re.compile(
+    r"(?i)^npm (?:ERR!|error)|^error Command failed|ELIFECYCLE|^make: \*\*\*|\bexit(?:ing|ed)?\b.{0,24}$|shutting down|"
+    r"\bshut ?down\b|^Node\.js v|worker (?:\(pid:\S+ )?(?:failed to boot|exited)|Worker failed to boot|Application startup failed|"
+    r"Application run failed|\] Aborting\b|Aborted(?: \(core dumped\))?$|process .{0,40}(?:exited|terminated) with|"
+    r"database system is shut down|script \"?\S+\"? (?:exited|failed)|^The (?:Java|application) .* failed|"
+    r"A fatal exception has occurred\. Program will exit|BUILD FAILED|triggerUncaughtException|"
+    r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
+    r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
+    r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
+    r"^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+)
+_RECOVERED = re.compile(
+    r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
+    r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
+)
+_CAUSED = re.compile(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
+_INNER = re.compile(r"^ +---> ")
+_JOINS = re.compile(
+    r"^(?:During handling of the above exception|The above exception was the direct cause|Traceback \(most recent)"
+)
+_LEVELS = {
+    "fatal": FATAL,
+    "panic": FATAL,
+    "dpanic": FATAL,
+    "critical": FATAL,
+    "emerg": FATAL,
+    "emergency": FATAL,
+    "alert": FATAL,
+    "f": FATAL,
+    "60": FATAL,
+    "error": ERROR,
+    "err": ERROR,
+    "severe": ERROR,
+    "e": ERROR,
+    "50": ERROR,
+}
+_LEVEL_KEYS = ("level", "severity", "lvl", "log.level", "levelname", "@l", "loglevel", "s", "log_level", "Level")
+_MESSAGE_KEYS = ("message", "msg", "@m", "@mt", "event", "Message", "text", "short_message", "body")
+_ERROR_KEYS = (
+    "error",
+    "err",
+    "exception",
+    "error.message",
+    "errorVerbose",
+    "exc_info",
+    "stack_trace",
+    "error.stack_trace",
+    "stacktrace",
+    "stack",
+    "@x",
+    "Exception",
+    "attr",
+    "errmsg",
+    "reason",
+    "cause",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a log, read: its number from 1, its words (of a JSON entry the message and error) and weight.
+
+    ``block`` numbers the entry that it belongs to: the lines of one traceback share it.
+    """
+
+    number: int
+    text: str
+    weight: int
+    block: int
+    kind: Kind = "last"
+
+
+def read(text: str) -> list[Line]:
+    """All lines with their weights and entries."""
+    raw = text.replace("\r\n", "\n").split("\n")
+    while raw and not raw[-1].strip():
+        raw.pop()
+    lines: list[Line] = []
+    state = _State()
+    for number, one in enumerate(raw, 1):
+        plain = _ANSI.sub("", one).rstrip() if "\x1b" in one else one.rstrip()
+        entry = _unwrapped(plain) if plain[:1] == "{" and plain[-1:] == "}" else None
+        words, weight = entry or (plain, state.weigh(plain))
+        lines.append(Line(number, words, weight, state.next_block(plain, lone=entry is not None)))
+    return _roots(_forgiven(lines))
+
+
+def decisive(text: str) -> Line | None:
+    """The line that says why the program ended, or None when the log holds nothing of the kind."""
+    return decisive_of(read(text))
+
+
+def decisive_of(lines: Sequence[Line]) -> Line | None:
+    """The decisive one of lines that were read already."""
+    best: tuple[int, Line] | None = None
+    last = len(lines)
+    for line in lines:
+        if line.weight < WEAK:
+            continue
+        weight = line.weight * 10 - 10 * ((last - line.number) // _FADES_AFTER)
+        # A plain sentence without a level counts more as the last words than in the middle.
+        if line.weight == WEAK and last - line.number <= 2:
+            weight += 5
+        if best is None or weight >= best[0]:
+            best = (weight, line)
+    if best is not None:
+        return _named(best[1])
+    spoken = [line for line in lines if line.weight == PLAIN and line.text.strip()]
+    return _named(spoken[-1]) if spoken else None
+
+
+def _named(line: Line) -> Line:
+    return Line(line.number, line.text.strip(), line.weight, line.block, _KINDS.get(line.weight, "last"))
+
+
+class _State:
+    """What the lines before say about the present one: inside a traceback, after a panic's head, …."""
+
+    def __init__(self) -> None:
+        self.block = 0
+        self.traceback = False
+        self.awaits = ""
+        self.go_dump = False
+        self.blank = False
+
+    def next_block(self, line: str, *, lone: bool) -> int:
+        """The number of the entry that this line belongs to."""
+        joined = (
+            not line.strip()
+            or line[:1] in " \t}"
+            or self.traceback
+            or self.go_dump
+            or bool(self.awaits)
+            or bool(_JOINS.match(line))
+            or bool(_CAUSED.match(line))
+            or (self.blank is False and bool(_FRAME.match(line)))
+        )
+        if lone or not joined:
+            self.block += 1
+        return self.block
+
+    def weigh(self, line: str) -> int:
+        """The weight of a line that is not JSON."""
+        if not line.strip():
+            return NOISE
+        special = self._special(line)
+        if special is not None:
+            return special
+        if _NOISE.search(line):
+            return NOISE
+        if _FRAME.match(line):
+            return NOISE
+        fatal, error, calm = bool(_FATAL.search(line)), bool(_ERROR.search(line)), bool(_CALM.search(line[:120]))
+        if calm and not _early(_FATAL, line) and not _early(_ERROR, line):
+            return PLAIN if _WEAK.search(line) else NOISE
+        if _FOLLOWS.search(line):
+            return PLAIN
+        if fatal or _RAISED.match(line) or _RUBY_END.match(line):
+            return FATAL
+        if error:
+            return ERROR
+        return WEAK if _WEAK.search(line) else PLAIN
+
+    def _special(self, line: str) -> int | None:
+        """The weight where the lines before decide it, else None."""
+        if self.awaits:
+            awaited, self.awaits = self.awaits, ""
+            if awaited == "rust":
+                return ROOT
+            if awaited == "spring":
+                return ROOT
+        if line.startswith("Traceback (most recent call last)") or line.endswith("Traceback (most recent call last):"):
+            self.traceback = True
+            return NOISE
+        if self.traceback:
+            if line[:1] in " \t":
+                return NOISE
+            self.traceback = False
+            return FATAL if _PYTHON_END.match(line) else None
+        if " panicked at " in line and line.startswith("thread "):
+            self.awaits = "rust" if line.endswith(":") else ""
+            return NOISE if self.awaits else FATAL
+        if line == "Description:":
+            self.awaits = "spring"
+            return NOISE
+        if line.startswith(("panic: ", "fatal error: ")):
+            self.go_dump = True
+            return ROOT
+        if self.go_dump:
+            return NOISE if _FRAME.match(line) or line[:1] in "\t " or line.endswith(")") else None
+        if line.startswith(("During handling", "The above exception")):
+            return NOISE
+        if _CAUSED.match(line) or _INNER.match(line):
+            return FATAL
+        return None
+
+
+def _early(pattern: re.Pattern[str], line: str) -> bool:
+    """Whether a level word stands where loggers write it, before the message."""
+    found = pattern.search(line)
+    calm = _CALM.search(line)
+    return bool(found and (calm is None or found.start() < calm.start()))
+
+
+def _unwrapped(line: str) -> tuple[str, int] | None:
+    """The words and the weight of a JSON entry."""
+    try:
+        body = json.loads(line)
+    except ValueError:
+        return None
+    if not isinstance(body, dict):
+        return None
+    level = _level(body)
+    message = next((_flat(body[key]) for key in _MESSAGE_KEYS if body.get(key)), "")
+    details = [_flat(body[key]) for key in _ERROR_KEYS if body.get(key)]
+    words = ": ".join(dict.fromkeys(part for part in (message, *details) if part))
+    if not words:
+        return None
+    if level is None:
+        return words, _State().weigh(words)
+    weight = _LEVELS.get(level, PLAIN)
+    if weight >= ERROR and _NOISE.search(words):
+        return words, NOISE
+    if weight >= ERROR and _FOLLOWS.search(message or words) and not details:
+        return words, PLAIN
+    return words, weight
+
+
+def _level(body: Mapping[str, Any]) -> str | None:
+    for key in _LEVEL_KEYS:
+        value = body.get(key)
+        if isinstance(value, (str, int)) and not isinstance(value, bool) and value != "":
+            return str(value).lower()
+    nested = body.get("log")
+    if isinstance(nested, dict) and isinstance(nested.get("level"), str):
+        return str(nested["level"]).lower()
+    return None
+
+
+def _flat(value: Any) -> str:
+    """An error field as one line: of an object its message and code, of a trace its root-most cause."""
+    if isinstance(value, dict):
+        parts = [
+            str(value[key])
+            for key in ("type", "name", "class", "message", "msg", "code", "error", "errmsg", "reason", "detail")
+            if isinstance(value.get(key), (str, int)) and value.get(key) != ""
+        ]
+        if isinstance(value.get("error"), dict):
+            parts.append(_flat(value["error"]))
+        return ": ".join(parts)
+    text = str(value)
+    if "\n" not in text:
+        return text.strip()
+    lines = [line for line in text.split("\n") if line.strip()]
+    caused = [_CAUSED.sub("", line) for line in lines if _CAUSED.match(line)]
+    if caused:
+        return caused[-1].strip()
+    if lines[0].startswith("Traceback"):
+        return lines[-1].strip()
+    return lines[0].strip()
+
+
+def _forgiven(lines: list[Line]) -> list[Line]:
+    """Errors before a line that says it worked after all count no more."""
+    worked = max((line.number for line in lines if line.weight <= PLAIN and _RECOVERED.search(line.text)), default=0)
+    if not worked:
+        return lines
+    return [
+        Line(line.number, line.text, min(line.weight, PLAIN), line.block)
+        if line.number < worked and line.weight <= ERROR
+        else line
+        for line in lines
+    ]
+
+
+def _roots(lines: list[Line]) -> list[Line]:
+    """Of a chain of ``Caused by`` the last one, of ``--->`` the innermost, weighs most."""
+    best: dict[int, int] = {}
+    for index, line in enumerate(lines):
+        if _CAUSED.match(line.text):
+            best[line.block] = index
+        elif _INNER.match(line.text):
+            best[line.block] = index
+    for index in best.values():
+        line = lines[index]
+        lines[index] = Line(line.number, line.text, ROOT, line.block)
+    return lines

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
+from poddoctor.pod.reads import node_read, pod_events_read, pod_read
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def failed(reason: str, message: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": ago(600)},
+        "spec": {"nodeName": "worker-1", "containers": [{"name": "app", "image": "app:1"}]},
+        "status": {"phase": "Failed", "reason": reason, "message": message, "startTime": ago(600)},
+    }
+
+
+def bound(conditions: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": ago(600)},
+        "spec": {"nodeName": "worker-1", "containers": [{"name": "app", "image": "app:1"}], **more.pop("spec", {})},
+        "status": {
+            "phase": "Running",
+            "startTime": ago(600),
+            "conditions": conditions,
+            "containerStatuses": [
+                {"name": "app", "ready": True, "started": True, "restartCount": 0,
+                 "state": {"running": {"startedAt": ago(590)}}}
+            ],
+            **more,
+        },
+    }  # fmt: skip
+
+
+def node(ready: str, message: str, reason: str = "NodeStatusUnknown") -> dict[str, Any]:
+    one = {
+        "type": "Ready",
+        "status": ready,
+        "reason": reason,
+        "message": message,
+        "lastTransitionTime": ago(90),
+    }
+    return {
+        "metadata": {"name": "worker-1"},
+        "status": {"conditions": [{**one, "lastHeartbeatTime": ago(120)}]},
+    }
+
+
+MARKED = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "status": "True"}]
+WELL = [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]
+
+
+def findings(body: dict[str, Any], its_node: Answer | None = None) -> tuple[Finding, ...]:
+    empty = Snapshot(Target("pod", "shop", "web"), {}, NOW)
+    answers: dict[Read, Answer] = {pod_read(empty): Found(body), pod_events_read(empty): Found({"items": []})}
+    answers[node_read("worker-1")] = its_node or Unknown("forbidden")
+    return engine.diagnose(Snapshot(Target("pod", "shop", "web"), answers, NOW)).findings
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause", "title"),
+    [
+        # 1.25 and from 1.26
+        ("OutOfcpu", "Pod Node didn't have enough resource: cpu, requested: 4000, used: 950, capacity: 4000",
+         "rejected-by-node", "4 cpu asked, 950m of 4 used, short by 950m"),
+        ("OutOfmemory", "Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, "
+         "used: 1073741824, capacity: 2147483648", "rejected-by-node", "short by 1Gi"),
+        ("OutOfpods", "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 110, "
+         "capacity: 110", "rejected-by-node", "short by 1"),
+        ("NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+         "affinity/selector", "rejected-by-node", "node(s) didn't match"),
+        ("TaintToleration", "Pod Predicate TaintToleration failed", "rejected-by-node", "TaintToleration"),
+        ("UnexpectedAdmissionError", "Pod was rejected: Allocate failed due to requested number of devices "
+         "unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected",
+         "device-allocation-failed", "1 nvidia.com/gpu: 0 available"),
+        ("TopologyAffinityError", "Pod was rejected: Resources cannot be allocated with Topology locality",
+         "topology-rejected", "Topology locality"),
+        ("Terminated", "Pod was terminated in response to imminent node shutdown.", "node-shutdown", "ended"),
+        ("NodeShutdown", "Pod was rejected: Pod was rejected as the node is shutting down.", "node-shutdown",
+         "refused"),
+        ("Preempting", "Preempted in order to admit critical pod", "preempted-by-kubelet", "worker-1"),
+        ("Evicted", "Pod was rejected: The node had condition: [DiskPressure]. ", "node-under-pressure",
+         "DiskPressure"),
+        ("Evicted", "Pod The node had condition: [MemoryPressure]. ", "node-under-pressure", "MemoryPressure"),
+        ("Evicted", "The node was low on resource: memory. Container app was using 612Mi, which exceeds its "
+         "request of 100Mi. ", "evicted-memory", "app used 612Mi over a request of 100Mi"),
+        ("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 81856Ki. "
+         "Container app was using 1.5Gi, request is 0, has larger consumption of memory. ", "evicted-memory",
+         "app used 1.5Gi over a request of 0"),
+        ("Evicted", "The node was low on resource: ephemeral-storage. Threshold quantity: 4Gi, available: 3Gi. ",
+         "evicted-disk", "ephemeral-storage"),
+        ("Evicted", "The node was low on resource: inodes. ", "evicted-disk", "inodes"),
+        ("Evicted", "The node was low on resource: pids. ", "evicted-pids", "pids"),
+    ],
+)  # fmt: skip
+def test_what_the_kubelet_says_of_a_failed_pod(reason: str, message: str, cause: str, title: str) -> None:
+    found = findings(failed(reason, message))[0]
+    assert (found.cause.id, found.confidence) == (f"node/{cause}", "certain")
+    assert title in found.title
+
+
+@pytest.mark.parametrize("reason", ["SysctlForbidden", "AppArmor", "DeadlineExceeded", ""])
+def test_other_reasons_belong_to_other_stages(reason: str) -> None:
+    assert not [one for one in findings(failed(reason, "…")) if one.cause.family == "node"]
+
+
+def test_a_silent_node_behind_a_pod_that_says_running() -> None:
+    found = findings(bound(MARKED), Found(node("Unknown", "Kubelet stopped posting node status.")))[0]
+    assert (found.cause.id, found.confidence) == ("node/node-not-ready", "certain")
+    assert "2m" in found.title
+    assert "Running" in found.title
+
+
+def test_the_pod_alone_gives_the_node_away() -> None:
+    found = findings(bound(MARKED))[0]
+    assert (found.cause.id, found.confidence) == ("node/node-not-ready", "likely")
+
+
+def test_a_node_that_says_itself_what_it_lacks() -> None:
+    message = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
+    not_ready = Found(node("False", message, "KubeletNotReady"))
+    assert "NetworkPluginNotReady" in findings(bound(MARKED), not_ready)[0].title
+    # The pod that is to bring the network runs on the host's.
+    assert not findings(bound(WELL, spec={"hostNetwork": True}), not_ready)
+
+
+def test_a_node_that_is_gone() -> None:
+    assert findings(bound(MARKED), Absent())[0].cause.id == "node/node-gone"
+
+
+def test_a_well_pod_on_a_well_or_unreadable_node() -> None:
+    assert not findings(bound(WELL), Found(node("True", "kubelet is posting ready status", "KubeletReady")))
+    assert not findings(bound(WELL))
+
+
+def test_bound_and_never_picked_up() -> None:
+    body = bound([{"type": "PodScheduled", "status": "True", "lastTransitionTime": ago(200)}])
+    body["status"] = {"phase": "Pending", "conditions": body["status"]["conditions"]}
+    well = Found(node("True", "", "KubeletReady"))
+    assert findings(body, well)[0].cause.id == "node/kubelet-silent"
+    body["status"]["conditions"][0]["lastTransitionTime"] = ago(20)
+    assert not findings(body, well)
