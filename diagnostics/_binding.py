@@ -168,12 +168,17 @@ def _ephemeral(snapshot: Snapshot, use: cl.Use, said: tuple[str, str]) -> Iterat
     attributes = {"claim": use.claim, "volume": use.volume}
     for one in standing_events(snapshot, ("FailedBinding",)):
         if one.message.startswith(f"ephemeral volume {use.volume}:"):
-            attributes["why"] = one.message.partition(": ")[2][:200]
+            attributes["why"] = _refusal(one.message.partition(": ")[2])
             yield Symptom("storage.ephemeral-claim-refused", POD, one.source, one.message)
             break
     text = said[0] or f"claim {use.claim} of ephemeral volume {use.volume} does not exist"
     source = said[1] or f"pod.spec.volumes[{use.volume}].ephemeral"
     yield Symptom("storage.ephemeral-claim-missing", POD, source, text, attributes)
+
+
+def _refusal(message: str) -> str:
+    """The reason alone, without the claim's name said twice."""
+    return re.sub(r"^.*is forbidden: ", "", message, flags=re.DOTALL)[:200]
 
 
 def _deleting(claim: Body) -> bool:
@@ -393,13 +398,20 @@ def _no_class(
     snapshot: Snapshot, use: cl.Use, attributes: dict[str, str], said: Event | None
 ) -> Iterator[Symptom]:
     more = _classes(snapshot, attributes)
-    how = 'turns classes off (storageClassName: "")' if attributes.get("empty") else "names no class"
-    text = said.message if said else f"claim {use.claim} {how}, and no volume was made for it by hand"
+    default = more.get("default")
+    if attributes.get("empty"):
+        how = 'wants no class (storageClassName ""), and no volume is there for it'
+    elif default:
+        how = f"names no class (the default {default} came later), and no volume is there for it"
+    else:
+        how = "names no storage class, and the cluster has no default one"
+    text = said.message if said else f"claim {use.claim} {how}"
     source = said.source if said else f"persistentvolumeclaim {use.claim} spec.storageClassName"
     notes = [(f"claim {use.claim} {how}", f"persistentvolumeclaim {use.claim} spec")]
     if more.get("existing"):
-        default = f"default: {more['default']}" if more.get("default") else "none of them is the default"
-        notes.append((f"storage classes: {more['existing']} ({default})", "storageclasses"))
+        which = f"default: {default}" if default else "none of them is the default"
+        notes.append((f"storage classes: {more['existing']} ({which})", "storageclasses"))
+    more["how"] = how
     yield Symptom("storage.class-unset", POD, source, text, {**attributes, **more}, notes=tuple(notes))
 
 

@@ -109,7 +109,18 @@ _LEVELS = {
     "e": ERROR,
     "50": ERROR,
 }
-_LEVEL_KEYS = ("level", "severity", "lvl", "log.level", "levelname", "@l", "loglevel", "s", "log_level", "Level")
+_LEVEL_KEYS = (
+    "level",
+    "severity",
+    "lvl",
+    "log.level",
+    "levelname",
+    "@l",
+    "loglevel",
+    "s",
+    "log_level",
+    "Level",
+)
 _MESSAGE_KEYS = ("message", "msg", "@m", "@mt", "event", "Message", "text", "short_message", "body")
 _ERROR_KEYS = (
     "error",
@@ -225,7 +236,11 @@ class _State:
             return NOISE
         if _FRAME.match(line):
             return NOISE
-        fatal, error, calm = bool(_FATAL.search(line)), bool(_ERROR.search(line)), bool(_CALM.search(line[:120]))
+        fatal, error, calm = (
+            bool(_FATAL.search(line)),
+            bool(_ERROR.search(line)),
+            bool(_CALM.search(line[:120])),
+        )
         if calm and not _early(_FATAL, line) and not _early(_ERROR, line):
             return PLAIN if _WEAK.search(line) else NOISE
         if _FOLLOWS.search(line):
@@ -244,7 +259,9 @@ class _State:
                 return ROOT
             if awaited == "spring":
                 return ROOT
-        if line.startswith("Traceback (most recent call last)") or line.endswith("Traceback (most recent call last):"):
+        if line.startswith("Traceback (most recent call last)") or line.endswith(
+            "Traceback (most recent call last):"
+        ):
             self.traceback = True
             return NOISE
         if self.traceback:
@@ -317,7 +334,18 @@ def _flat(value: Any) -> str:
     if isinstance(value, dict):
         parts = [
             str(value[key])
-            for key in ("type", "name", "class", "message", "msg", "code", "error", "errmsg", "reason", "detail")
+            for key in (
+                "type",
+                "name",
+                "class",
+                "message",
+                "msg",
+                "code",
+                "error",
+                "errmsg",
+                "reason",
+                "detail",
+            )
             if isinstance(value.get(key), (str, int)) and value.get(key) != ""
         ]
         if isinstance(value.get("error"), dict):
@@ -337,7 +365,9 @@ def _flat(value: Any) -> str:
 
 def _forgiven(lines: list[Line]) -> list[Line]:
     """Errors before a line that says it worked after all count no more."""
-    worked = max((line.number for line in lines if line.weight <= PLAIN and _RECOVERED.search(line.text)), default=0)
+    worked = max(
+        (line.number for line in lines if line.weight <= PLAIN and _RECOVERED.search(line.text)), default=0
+    )
     if not worked:
         return lines
     return [

@@ -19,8 +19,10 @@ _FAILURES = tuple(
     for name, pattern in (
         (
             "scheme",
-            (r"server gave HTTP response to HTTPS client|malformed HTTP response|"
-            r"first record does not look like a TLS handshake|HTTP request to an HTTPS server"),
+            (
+                r"server gave HTTP response to HTTPS client|malformed HTTP response|"
+                r"first record does not look like a TLS handshake|HTTP request to an HTTPS server"
+            ),
         ),
         ("grpc-unimplemented", r"does not implement the grpc health protocol|unknown service grpc\.health"),
         ("not-serving", r"service unhealthy \(responded with"),
@@ -30,9 +32,11 @@ _FAILURES = tuple(
         ("port-unknown", r"strconv\.Atoi: parsing|couldn't find port|port .{1,60} not found"),
         (
             "command-missing",
-            (r"executable file not found|exec: \"[^\"]+\": .*(?:no such file|permission denied)|"
-            r"exec failed.*(?:no such file or directory|permission denied)|"
-            r"(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?\S+: (?:command )?not found"),
+            (
+                r"executable file not found|exec: \"[^\"]+\": .*(?:no such file|permission denied)|"
+                r"exec failed.*(?:no such file or directory|permission denied)|"
+                r"(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?\S+: (?:command )?not found"
+            ),
         ),
         ("unreachable", r"no route to host|network is unreachable|no such host|host is down"),
         ("certificate", r"x509:|tls: (?!first record)"),

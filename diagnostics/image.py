@@ -59,7 +59,8 @@ _BARE = re.compile(r'^Back-off pulling image "[^"]*"\s*$')
 _WRAPPERS = re.compile(
     r'(?:Back-off pulling image "[^"]*": (?:ErrImagePull: )?'
     r'|Failed to pull image "[^"]*": |rpc error: code = \w+ desc = |failed to pull and unpack image "[^"]*": '
-    r'|failed to resolve (?:reference "[^"]*"|image): |failed to do request: |Error response from daemon: '
+    r'|failed to resolve (?:reference "[^"]*"|image): |failed to do request: |(?:Head|Get|Post) "[^"]*": '
+    r"|Error response from daemon: "
     r"|initializing source \S+: |[Uu]nable to pull image or OCI artifact: |pull image err: )"
 )
 _SLOW = timedelta(seconds=60)
@@ -139,6 +140,7 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
     reference = parse(attributes.get("image", ""))
     names = _secret_names(pod)
     known = _known_tags(snapshot, reference)
+    suggestion = next(iter((nearest(reference.tag, known, 1) if reference.tag else []) or known[-1:]), "")
     info = ((node_of(snapshot) or {}).get("status") or {}).get("nodeInfo") or {}
     more = {
         "reason": str(container.waiting.get("reason")),
@@ -146,10 +148,10 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         "offered": "yes" if names else "no",
         "secrets": ", ".join(names),
         "unasked": "" if names else "no pull secret",
-        "suggestion": known[-1] if known else "",
+        "suggestion": suggestion,
         "architecture": str(info.get("architecture") or ""),
         "wrong": wrong_with(str(container.spec.get("image") or "")),
-        "hub": "true" if reference.registry == HUB else "",
+        "hub": "Docker Hub" if reference.registry == HUB else "",
     }
     attributes.update({key: value for key, value in more.items() if value})
     notes = [(f"image {attributes.get('image')}", f"{container.spec_path}.image")]
@@ -159,7 +161,11 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         notes.append((f"this node has tag {', '.join(known[:6])} of it", "node.status.images"))
         seen = f"{reference.key} is on the node with tag {', '.join(known[:6])}"
         yield Symptom(
-            "image.repository-known", container.subject, "node.status.images", seen, {"suggestion": known[-1]}
+            "image.repository-known",
+            container.subject,
+            "node.status.images",
+            seen,
+            {"suggestion": suggestion},
         )
     yield Symptom("image.pull-failed", container.subject, source, text, attributes, notes=tuple(notes))
 

@@ -216,7 +216,7 @@ def _deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield _finalizers(pod, values)
     elif trouble is not None:
         text = f"to be deleted, and node {values.get('node')}: {trouble.message}"
-        extra = {"ready": trouble.ready, "gone": "yes" if trouble.ready == "gone" else ""}
+        extra = {"ready": trouble.ready, "gone": "no longer exists" if trouble.ready == "gone" else ""}
         if trouble.since:
             extra["node_for"] = show_duration(snapshot.clock - trouble.since)
         yield _ending("lifecycle.node-away", trouble.source, text, {**values, **extra}, _stale_notes(pod))

@@ -64,7 +64,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The volume controller says that the class is not found.", ("claim",)
     ),
     "storage.class-unset": SymptomKind(
-        "A claim without a class finds neither a default class nor a volume.", (*_CLAIM, *_CLASSES)
+        "A claim without a class finds neither a default class nor a volume.", (*_CLAIM, *_CLASSES, "how")
     ),
     "storage.no-volume-fits": SymptomKind(
         "None of the volumes that were made by hand fits the claim.",

@@ -24,7 +24,7 @@ from poddoctor.diagnostics import _world as worlds
 
 FAKE = "poddoctor.dev/fake"
 NAMESPACE = "scheduling-agreement"
-BATCHES, PROBES, NODES = 10, 32, 6
+BATCHES, PROBES, NODES = 11, 34, 6
 STATES = ("not-ready", "unreachable", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable")
 ZONES = ("a", "b", "c")
 APPS = ("web", "api", "db")
@@ -99,7 +99,7 @@ def _selector(dice: random.Random) -> Json:
         return {"matchLabels": {"app": dice.choice(APPS)}}
     operator = dice.choice(("In", "NotIn", "Exists", "DoesNotExist"))
     values = {"values": dice.sample(APPS, 2)} if operator in ("In", "NotIn") else {}
-    return {"matchExpressions": [{"key": dice.choice(("app", "tier")), "operator": operator, **values}]}
+    return {"matchExpressions": [{"key": "app", "operator": operator, **values}]}
 
 
 def _pod_term(dice: random.Random) -> Json:
@@ -233,6 +233,16 @@ class Cluster:
             if pod["metadata"]["namespace"] == NAMESPACE or str(pod["spec"].get("nodeName")).startswith("fake-"):
                 self.drop(pod["metadata"]["name"], pod["metadata"]["namespace"])
 
+    def create(self, body: Json) -> bool:
+        """Whether the API server takes the pod: dice also make what it refuses, such as a port twice."""
+        try:
+            self.api.create_namespaced_pod(NAMESPACE, body)
+        except ApiException as error:
+            if error.status == 422:
+                return False
+            raise
+        return True
+
     def drop(self, name: str, namespace: str = NAMESPACE) -> None:
         with contextlib.suppress(ApiException):
             self.api.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
@@ -320,11 +330,12 @@ def test_we_judge_as_the_scheduler_does(cluster: Cluster) -> None:
         for index in range(NODES):
             cluster.api.create_node(_node(dice, index))
         for index in range(12):
-            cluster.api.create_namespaced_pod(NAMESPACE, _standing(dice, index))
+            cluster.create(_standing(dice, index))
         time.sleep(2)  # DaemonSets put their pods on the new nodes
         for index in range(PROBES):
             body = _probe(dice, index)
-            cluster.api.create_namespaced_pod(NAMESPACE, body)
+            if not cluster.create(body):
+                continue
             pod = cluster.answer(body["metadata"]["name"])
             verdicts = _predicates.judge(_world(cluster, pod))
             placed, refused = placed + bool(pod["spec"].get("nodeName")), refused + (not pod["spec"].get("nodeName"))
@@ -337,4 +348,4 @@ def test_we_judge_as_the_scheduler_does(cluster: Cluster) -> None:
     print(f"{total} pods: {placed} placed, {refused} refused; agreement {rate:.1%}")
     assert placed > 50
     assert refused > 50
-    assert not differences, f"{len(differences)} of {total}:\n" + "\n".join(differences[:5])
+    assert not differences, f"{len(differences)} of {total}:\n" + "\n".join(differences[:12])

@@ -12,7 +12,7 @@ import re
 import socket
 import ssl
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from ipaddress import ip_address
@@ -25,6 +25,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
+
+_NAMES = ("localhost", "kube.internal")
 
 
 @dataclass
@@ -77,8 +79,13 @@ class Authority:
         self.path = folder / f"{name}.crt"
         self.path.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
-    def issue(self, name: str, *, days: int = 5, server: bool = False) -> tuple[Path, Path]:
-        """A certificate and its key, as paths; ``days`` below zero make one that has expired."""
+    def issue(
+        self, name: str, *, days: int = 5, server: bool = False, names: Sequence[str] = _NAMES
+    ) -> tuple[Path, Path]:
+        """A certificate and its key, as paths; ``days`` below zero make one that has expired.
+
+        One for a server is for 127.0.0.1 and ``names``; for ``names`` alone when they are given.
+        """
         key = ec.generate_private_key(ec.SECP256R1())
         now = datetime.now(timezone.utc)
         builder = (
@@ -91,12 +98,10 @@ class Authority:
             .not_valid_after(now + timedelta(days=days))
         )
         if server:
-            names = [
-                x509.IPAddress(ip_address("127.0.0.1")),
-                x509.DNSName("localhost"),
-                x509.DNSName("kube.internal"),
-            ]
-            builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
+            alternatives: list[x509.GeneralName] = [x509.DNSName(one) for one in names]
+            if names is _NAMES:
+                alternatives.append(x509.IPAddress(ip_address("127.0.0.1")))
+            builder = builder.add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
         certificate = builder.sign(self._key, hashes.SHA256())
         paths = self.folder / f"{name}.crt", self.folder / f"{name}.key"
         paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))

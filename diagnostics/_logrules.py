@@ -1,0 +1,641 @@
+"""What log lines of many programs mean: a table of patterns, each with the fact that it states.
+
+A rule says what was observed (a refused connection, a missing variable) and picks its particulars out of the
+text. Whether it is why the container ended is judged where the log is read. Rules are tried only when one of
+their words occurs in the log at all, so that most cost a substring test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from ._logtext import NOISE, PLAIN, Line
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One pattern: ``words`` (lower case, any one must occur), the regular expression, fixed attributes."""
+
+    what: str
+    words: tuple[str, ...]
+    pattern: str
+    fixed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a rule saw: the line it is on, and its particulars."""
+
+    what: str
+    line: Line
+    attributes: Mapping[str, str]
+
+
+def _rule(what: str, words: str, pattern: str, **fixed: str) -> Rule:
+    return Rule(what, tuple(words.split("|")), pattern, fixed)
+
+
+_V = r"(?P<variable>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{3,})"
+_Q = r"[\"'`“‘]"
+_PATH = r"(?P<path>(?:\.{0,2}/)[^\s\"'`’:,;()]+)"
+_FILE = r"(?P<path>[^\s\"'`’:,;()]+)"
+# Order decides among rules that hold for the same line: the more precise before the more general.
+RULES: tuple[Rule, ...] = (
+    # ---- Kubernetes API
+    _rule(
+        "kubernetes-api-forbidden",
+        "is forbidden: user|cannot ",
+        r"is forbidden: User \\?\"(?:system:serviceaccount:(?P<account_namespace>[\w.-]+):(?P<service_account>[\w.-]+)|(?P<user>[^\"\\]+))\\?\" "
+        r"cannot (?P<verb>\w+) (?:resource )?\\?\"?(?P<resource>[\w./-]+)\\?\"?(?: in API group \\?\"(?P<api_group>[\w.-]*)\\?\")?"
+        r"(?: in the namespace \\?\"(?P<scope_namespace>[\w.-]+)\\?\"|(?P<scope> at the cluster scope))?",
+    ),
+    # ---- certificates and TLS
+    _rule(
+        "certificate-expired",
+        "expired|not yet valid|nottimevalid",
+        r"certificate (?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
+        r"CertificateExpiredException(?:: NotAfter: (?P<not_after>[^\n]{8,40}))?|CertificateNotYetValid|NotTimeValid|"
+        r"certificate verify failed: certificate has expired|sslv3 alert certificate expired|certificate is not yet valid",
+    ),
+    _rule(
+        "dependency-tls-failed",
+        "http response to https|wrong_version_number|wrong version number|does not support ssl|tls handshake|ssl is not enabled|plaintext|http request was sent to https|unsupported or unrecognized ssl",
+        r"server gave HTTP response to HTTPS client|WRONG_VERSION_NUMBER|wrong version number|server does not support SSL|"
+        r"first record does not look like a TLS handshake|SSL is not enabled on the server|Unsupported or unrecognized SSL message|"
+        r"plain HTTP request was sent to HTTPS port|The server does not support SSL connections",
+        problem="plain",
+    ),
+    _rule(
+        "dependency-tls-failed",
+        "certificate is valid for|hostname|does not match|ip sans|name mismatch|namemismatch|alternative certificate|subject alternative|altnames|alt names",
+        r"certificate is valid for (?P<valid_for>[^\n]+?), not (?P<host>[\w.-]+)|cannot validate certificate for (?P<host2>[\w.:-]+) because|"
+        r"Hostname/IP does not match certificate's altnames: (?:Host: (?P<host3>[\w.-]+?)\. )?|ERR_TLS_CERT_ALTNAME_INVALID|Hostname mismatch, certificate is not valid for '(?P<host4>[\w.-]+)'|"
+        r"RemoteCertificateNameMismatch|no alternative certificate subject name matches target host name '(?P<host5>[\w.-]+)'|"
+        r"No subject alternative (?:DNS )?names? (?:matching|present)|certificate subject name '[^']*' does not match target host name '(?P<host6>[\w.-]+)'|certificate not valid for name|"
+        r"server certificate for \"[^\"]*\" does not match host name \"(?P<host7>[\w.-]+)\"",
+        problem="name",
+    ),
+    _rule(
+        "dependency-tls-failed",
+        "unknown authority|certificate_verify_failed|certificate verify failed|pkix path|self_signed|self signed|self-signed|first certificate|issuer_cert|untrustedroot|partialchain|unknownissuer|unknown ca|issuer certificate|unable to verify",
+        r"certificate signed by unknown authority|CERTIFICATE_VERIFY_FAILED|certificate verify failed|PKIX path (?:building|validation) failed|"
+        r"SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT|self[- ]signed certificate|unable to verify the first certificate|"
+        r"UNABLE_TO_(?:GET_ISSUER_CERT_LOCALLY|VERIFY_LEAF_SIGNATURE)|unable to get (?:local )?issuer certificate|UntrustedRoot|PartialChain|UnknownIssuer|unknown ca\b",
+        problem="untrusted",
+    ),
+    _rule(
+        "dependency-tls-failed",
+        "handshake_failure|handshake failure|protocol_version|ssl connection could not|no required ssl certificate|bad certificate|certificate required|sslhandshakeexception|handshake failed|tlsv1 alert",
+        r"handshake_failure|handshake failure|alert protocol version|protocol_version|The SSL connection could not be established|"
+        r"bad certificate|certificate required|SSLHandshakeException: (?!PKIX)[^\n]+|(?:TLS|SSL) handshake failed|No required SSL certificate was sent",
+        problem="handshake",
+    ),
+    # ---- credentials
+    _rule(
+        "dependency-rejected-credentials",
+        "password authentication failed|no pg_hba.conf|no password supplied|peer authentication failed",
+        r"password authentication failed for user \\?\"(?P<user>[^\"\\]+)\\?\"|no pg_hba\.conf entry for host[^\n]*?user \\?\"(?P<user2>[^\"\\]+)\\?\"|no password supplied|"
+        r"[Pp]eer authentication failed for user \\?\"(?P<user3>[^\"\\]+)",
+        service_kind="PostgreSQL",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "role ",
+        r"FATAL: +role \\?\"(?P<user>[^\"\\]+)\\?\" does not exist",
+        service_kind="PostgreSQL",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "access denied for user",
+        r"Access denied for user '(?P<user>[^']*)'@'[^']*'",
+        service_kind="MySQL",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "noauth|wrongpass|invalid username-password|invalid password|without any password",
+        r"NOAUTH|WRONGPASS|invalid username-password pair|ERR invalid password|AUTH <password> called without any password|AUTH failed",
+        service_kind="Redis",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "access_refused|login was refused|accessrefused|authentication failure",
+        r"ACCESS_REFUSED|[Ll]ogin was refused|ProbableAuthenticationError|PLAIN login refused: user '(?P<user>[^']+)'",
+        service_kind="RabbitMQ",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "authentication failed|authenticationfailed|saslauth|auth failed|login failed for user|ora-01017|scram",
+        r"SaslAuthenticationException|SASL [Aa]uthentication failed|AuthenticationFailed|[Aa]uthentication failed\b(?:[^\n]*user(?:name)? [\"']?(?P<user>[\w.@-]+))?|"
+        r"Login failed for user '(?P<user2>[^']+)'|ORA-01017|auth error: sasl conversation|unable to authenticate using mechanism",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "401|403|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
+        r"InvalidClientTokenId|SignatureDoesNotMatch|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|ExpiredToken|"
+        r"\binvalid_client\b|[Bb]ad credentials|[Ii]nvalid API [Kk]ey|\bcode = Unauthenticated|"
+        r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|x-api-key",
+    ),
+    # ---- data directories
+    _rule(
+        "data-directory-incompatible",
+        "initialized by postgresql|incompatible with server",
+        r"(?:The data directory|database cluster) was initialized by PostgreSQL version (?P<data_version>[\d.]+), which is not compatible with this version (?P<program_version>[\d.]+)|"
+        r"database files are incompatible with server",
+        problem="version",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "exists but is not empty|data directory has files|is not empty",
+        r"directory \"(?P<path>[^\"]+)\" exists but is not empty|--initialize specified but the data directory has files in it|data directory has files in it",
+        problem="not-empty",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "wrong ownership|invalid permissions|must be owned by|could not change permissions of directory",
+        r"data directory \"(?P<path>[^\"]+)\" has (?:wrong ownership|invalid permissions)|could not change permissions of directory \"(?P<path2>[^\"]+)\"",
+        problem="owner",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "cannot upgrade from|cannot downgrade|invalid mysql server|redo log was created|rdb format version|featurecompatibility|wrong mongod version|downgrade a node|unsupported redo log|unsupported version of|version of data|upgrade problem",
+        r"Cannot (?:upgrade|downgrade) (?:a node )?from (?:version )?\[?(?P<data_version>[\d.]+)\]? to (?:version )?\[?(?P<program_version>[\d.]+)\]?|"
+        r"cannot downgrade a node from version \[(?P<data_version2>[\d.]+)\] to version \[(?P<program_version2>[\d.]+)\]|Invalid MySQL server (?:up|down)grade|This redo log was created (?:with|before)|Can't handle RDB format version (?P<data_version3>\d+)|"
+        r"UPGRADE PROBLEM|Wrong mongod version|[Uu]nsupported redo log format|invalid featureCompatibilityVersion",
+        problem="version",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "lock file|unable to lock|node locks|lock db directory|already running|another instance|dbpath",
+        r"lock file \"(?P<path>[^\"]+)\" already exists|Unable to lock (?P<path2>\S+?),? error: ?11|failed to obtain node locks?|lock DB directory: resource temporarily unavailable|"
+        r"Another (?:mongod )?instance is already running on the (?P<path3>\S+) directory|DBPathInUse",
+        problem="locked",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "inconsistentclusterid|bad file format reading|database disk image is malformed|not a database|could not locate a valid checkpoint|invalid primary checkpoint|does not appear to be a postgresql|wrong magic",
+        r"InconsistentClusterIdException|Bad file format reading the append only file|database disk image is malformed|file is not a database|"
+        r"could not locate a valid checkpoint record|Wrong signature trying to load DB from file",
+        problem="damaged",
+    ),
+    # ---- runtime versions
+    _rule(
+        "runtime-version-mismatch",
+        "unsupportedclassversion|class file version",
+        r"UnsupportedClassVersionError: (?P<module>[\w/.$]+)[^\n]*?class file version (?P<wanted>\d+)[\d.]*\)[^\n]*?up to (?P<have>\d+)",
+        runtime="Java",
+        class_files="yes",
+    ),
+    _rule(
+        "runtime-version-mismatch",
+        "incompatible with this module|node_module_version|unsupported engine|ebadengine|node.js version|node version",
+        r"The engine \"(?P<engine>\w+)\" is incompatible with this module\. Expected version \"(?P<wanted>[^\"]+)\"\. Got \"(?P<have>[^\"]+)\"|"
+        r"using\s+NODE_MODULE_VERSION (?P<wanted2>\d+)\. This version of Node\.js requires\s+NODE_MODULE_VERSION (?P<have2>\d+)|"
+        r"Node\.js version (?P<have3>v?[\d.]+) (?:is not supported|detected)[^\n]*?(?:requires[^\n]*?(?P<wanted3>v?\d[\d.]*))?|"
+        r"[Rr]equires (?:a )?Node(?:\.js)? (?:version )?(?P<wanted4>[><=^~v ]*\d[\w.]*)|You are using Node(?:\.js)? (?P<have5>[\d.]+)\.",
+        runtime="Node.js",
+    ),
+    _rule(
+        "runtime-version-mismatch",
+        "your ruby version",
+        r"Your Ruby version is (?P<have>[\d.]+), but your Gemfile specified (?P<wanted>[^\s]+(?: ?[\d.]+)?)",
+        runtime="Ruby",
+    ),
+    _rule(
+        "runtime-version-mismatch",
+        "php version",
+        r"require a PHP version \"(?P<wanted>[^\"]+)\"\. You are running (?P<have>[\d.]+)",
+        runtime="PHP",
+    ),
+    _rule(
+        "runtime-version-mismatch",
+        "python",
+        r"(?i)requires (?:a )?(?:different )?python(?: version)?:? [\"'(]?(?P<wanted>[><=~! ]*3[\d.]*)[^\n]*?(?:(?:running|using|have|found|got) (?:python )?(?P<have>3[\d.]+))?|Python (?P<wanted2>3\.\d+)(?:\+| or (?:later|newer|higher)) is required",
+        runtime="Python",
+    ),
+    _rule(
+        "runtime-version-mismatch",
+        "microsoft.netcore.app|aspnetcore.app|install or update .net",
+        r"[Ff]ramework:? '(?P<module>Microsoft\.\w+\.App)',? version '(?P<wanted>[\d.]+)'[^\n]*",
+        runtime=".NET",
+    ),
+    # ---- the machine's limits
+    _rule(
+        "process-limit",
+        "fork|native thread|new thread|pthread_create|os thread|newosproc|spawn",
+        r"(?:[Cc]an't|[Cc]annot|[Uu]nable to|could not) fork|fork: (?:retry: )?(?:Resource temporarily unavailable|Cannot allocate)|unable to create (?:new )?native thread|can't start new thread|pthread_create failed|"
+        r"failed to create new OS thread|newosproc|spawn \S+ EAGAIN|os\.fork\(\)[\s\S]{0,80}?Resource temporarily unavailable|fork\(\) failed",
+    ),
+    _rule(
+        "file-descriptors-exhausted",
+        "file watchers|inotify",
+        r"System limit for number of file watchers reached|inotify (?:instances|watch(?:es)?)[^\n]*(?:reached|exhausted|limit)|(?:user limit|limit) on (?:the )?(?:total )?(?:number of )?inotify[^\n]*|failed to create (?:fsnotify|inotify) watcher: too many open files",
+        limit="inotify",
+    ),
+    _rule(
+        "file-descriptors-exhausted",
+        "too many open files|emfile|enfile|errno 24",
+        r"(?i)too many open files|\bEMFILE\b|\bENFILE\b|\[Errno 24\]",
+        limit="nofile",
+    ),
+    _rule(
+        "heap-exhausted",
+        "outofmemoryerror|insufficient memory for the java",
+        r"java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime",
+        runtime="Java",
+    ),
+    _rule(
+        "heap-exhausted",
+        "heap out of memory|heap limit",
+        r"JavaScript heap out of memory|Reached heap limit",
+        runtime="Node.js",
+    ),
+    _rule(
+        "heap-exhausted",
+        "allowed memory size",
+        r"Allowed memory size of (?P<bytes>\d+) bytes exhausted",
+        runtime="PHP",
+    ),
+    _rule(
+        "heap-exhausted",
+        "memoryerror|nomemoryerror|outofmemoryexception|out of memory|memory allocation of",
+        r"^(?:numpy[\w.]*\.)?_?(?:Array)?MemoryError\b|NoMemoryError|System\.OutOfMemoryException|runtime: out of memory|fatal error: out of memory|memory allocation of \d+ bytes failed",
+    ),
+    _rule(
+        "disk-full",
+        "no space left|enospc|errno 28|disk quota|enough space on the disk|storagefull",
+        r"(?i)(?:[\"'](?P<path>/[^\"'\n]+)[\"'][^\n]{0,30}?)?no space left on device(?:[: '\"]+(?P<path2>/[^'\"\s]+))?|ENOSPC(?!: System limit)|\[Errno 28\]|disk quota exceeded|not enough space on the disk|StorageFull",
+    ),
+    # ---- ports
+    _rule(
+        "privileged-port-denied",
+        "permission denied|eacces|access denied|permissionerror|socketexception|(10013)",
+        r"bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port>\d+) failed \(13:|listen EACCES: permission denied (?:[\w.:\[\]*]*:)?(?P<port2>\d+)|"
+        r"(?:listen (?:tcp|udp)[46]? )?[\w.\[\]]*:(?P<port3>\d+): bind: permission denied|could not bind to address \S*?:(?P<port4>\d+)[^\n]*|"
+        r"(?:[Bb]ind(?:ing)?|[Ll]isten(?:ing)?)[^\n]{0,60}?(?::|port )(?P<port5>\d+)[^\n]{0,60}?(?i:permission denied)|Permission denied \(Bind failed\)|"
+        r"Permission denied - bind\(2\) for [^\n]*?(?:port |:)(?P<port6>\d+)|\.bind\([^\n]*\n(?:[^\n]*\n){0,6}?PermissionError: \[Errno 13\]|(?:socketserver|asyncio)[\s\S]{0,600}?PermissionError: \[Errno 13\] [^\n]*(?:bind|$)|SocketException: Permission denied(?=[\s\S]{0,200}?bind)",
+    ),
+    _rule(
+        "port-in-use",
+        "address already in use|eaddrinuse|addrinuse|already in use|errno 98|(98: |address in use|bind on",
+        r"EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
+        r"listen (?:tcp|udp)[46]? [\w.\[\]:]*:(?P<port3>\d+): bind: address already in use|Port (?P<port4>\d+) (?:was|is) already in use|[Aa]ddress already in use - bind\(2\) for [^\n]*?(?:port |:)(?P<port5>\d+)|"
+        r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|port|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
+        r"(?i:address already in use)|AddrInUse|\[Errno 98\]",
+    ),
+    # ---- files
+    _rule(
+        "read-only-filesystem",
+        "read-only file|erofs|errno 30|readonlyfilesystem",
+        rf"(?i:read-only file system)(?:[: '\"@]+(?:\w+ - )?{_PATH}|, (?:\w+) [\"']{_PATH.replace('path', 'path2')})|(?:open\(\)|mkdir\(\)|[\w ]+) \"(?P<path3>/[^\"]+)\" failed \(30|"
+        rf"(?:[\w.-]+: )+(?:can't [\w ]+|cannot [\w ]+|[\w ]+)?[ '\"‘]*{_PATH.replace('path', 'path4')}['\"’]*:? (?i:read-only file system)|(?P<path5>/\S+)[:'\"’)]* ?\(?(?i:read-only file system)|(?i:read-only file system)|\bEROFS\b",
+    ),
+    _rule(
+        "permission-denied",
+        "permission denied|eacces|errno 13|accessdenied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
+        rf"\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
+        rf"(?:open|mkdir|unlink|stat|create|chdir|chmod|chown|rename|lstat|fork/exec|read|write) (?P<path3>/[^\s:]+): (?:permission denied|operation not permitted)|"
+        rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,12}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
+        rf"Access to the path '(?P<path7>[^']+)' is denied|(?:Permission denied|Operation not permitted) @ \w+ - (?P<path8>\S+)|"
+        rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|"
+        rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey)|\bEACCES\b",
+    ),
+    # ---- modules and libraries
+    _rule(
+        "module-missing",
+        "no module named|cannot import name",
+        r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<module>[\w.]+)'?|No module named '?(?P<module2>[\w.]+)'?|ImportError: cannot import name '(?P<module3>\w+)' from (?:partially initialized module )?'(?P<from_module>[\w.]+)'",
+        language="Python",
+    ),
+    _rule(
+        "module-missing",
+        "shared librar|shared object",
+        r"(?:error while loading shared libraries: |ImportError: |OSError: |\.so[\w.]*: )?(?P<module>[\w+.-]+\.so[\w.]*): cannot open shared object file|Error loading shared library (?P<module2>[\w+.-]+)",
+        language="shared library",
+    ),
+    _rule(
+        "module-missing",
+        "glibc|glibcxx|symbol not found|undefined symbol|musl",
+        r"version [`'](?P<module>(?:GLIBC|GLIBCXX|CXXABI|OPENSSL)_[\w.]+)' not found|Error relocating \S+: (?P<module2>\w+): symbol not found|undefined symbol: (?P<module3>\w+)",
+        language="C library",
+    ),
+    _rule(
+        "module-missing",
+        "cannot find module|cannot find package|err_module_not_found|module_not_found",
+        r"Cannot find module '(?P<module>[^']+)'|Cannot find package '(?P<module2>[^']+)' imported from|Can't resolve '(?P<module3>[^']+)'",
+        language="Node.js",
+    ),
+    _rule(
+        "module-missing",
+        "find or load main class|classnotfound|noclassdeffound|no main manifest|nosuchmethoderror|jarfile",
+        r"Could not find or load main class (?P<module>[\w.$/-]+)|(?:ClassNotFoundException|NoClassDefFoundError): (?P<module2>[\w./$]+)|no main manifest attribute, in (?P<module3>\S+)|Unable to access jarfile (?P<module4>\S+)|NoSuchMethodError: '?(?P<module5>[\w.$ ]+)",
+        language="Java",
+    ),
+    _rule(
+        "module-missing",
+        "cannot load such file|could not find gem|in locally installed gems|in any of the sources|bundler::gemnotfound",
+        r"cannot load such file -- (?P<module>\S+)|Could not find gem '(?P<module2>[^' ]+)|Could not find (?P<module3>\S+) in (?:locally installed gems|any of the sources)",
+        language="Ruby",
+    ),
+    _rule(
+        "module-missing",
+        'vendor/autoload|could not find driver|undefined function|class "|interface "',
+        r"Failed opening required '(?P<module>[^']*vendor/autoload\.php)'|(?P<module2>vendor/autoload\.php)|could not find driver|Call to undefined function (?P<module3>[\w\\]+)\(|(?:Class|Interface) \"(?P<module4>[\w\\]+)\" not found",
+        language="PHP",
+    ),
+    _rule(
+        "module-missing",
+        "file or assembly",
+        r"Could not load file or assembly '(?P<module>[\w.]+)",
+        language=".NET",
+    ),
+    _rule("module-missing", "can't locate", r"Can't locate (?P<module>[\w/]+\.pm) in @INC", language="Perl"),
+    # ---- environment variables
+    _rule(
+        "environment-variable-missing",
+        "keyerror",
+        r"os\.environ\[[^\n]*\n(?:[^\n]*\n){0,8}?KeyError: '(?P<variable>[A-Za-z_]\w*)'|(?:<frozen os>|/os\.py\")[^\n]*(?:\n[ \t][^\n]*)*\nKeyError: '(?P<variable2>[A-Za-z_]\w*)'|^KeyError: '(?P<variable3>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)'",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "key not found",
+        r"key not found: \"(?P<variable>[A-Z][A-Z0-9_]+)\"(?: \(KeyError\))?",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "parameter not set|parameter null or not set|unbound variable",
+        r"(?:^|: )(?P<variable>[A-Za-z_]\w*): (?:parameter not set(?: or null)?|parameter null or not set|unbound variable)",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "environment|env var|envvar|env ",
+        rf"(?i:(?:missing|required|unset|undefined|set|need|needs|provide|specify|define|read|find|expected|no|empty|invalid)(?: the| a| an)?(?: following| required| mandatory| necessary)*(?: environment| env(?:ironment)?)[ -]?(?:var(?:iable)?s?)?(?: is| are|\(s\))?(?: not set| missing| required)?)[:= \t]*\n?[ \t-]*[\[({{\"'`]*{_V}|"
+        rf"(?i:environment variables?|env(?:ironment)? vars?|envvar|env)[ :=]*[\[(\"'`“]*{_V.replace('variable', 'variable2')}[\])\"'`”]*,? (?i:is |was |are |must |has |needs |should |could |cannot |does )?(?:be )?(?:been )?(?i:not|missing|required|undefined|unset|empty|be set|set|provided)|"
+        rf"{_Q}?\$?\{{?{_V.replace('variable', 'variable3')}\}}?{_Q}?(?: \([^)\n]*\))?:? (?i:(?:is |was |not |a |missing |required |the |set |found |defined |in |as |must be |must |provided |via |an )*(?:environment|env\b|envvar)[^\n]*)|Set the {_V.replace('variable', 'variable4')} environment variable",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "required key",
+        r"required key (?P<variable>\w+) missing value",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "validation error|field required",
+        r"validation errors? for \w*(?:Settings|Config|Configuration|Env|Environment)\w*\n(?P<variable>\w+)\n\s+(?:Field required|field required|none is not|Input should)",
+        upper="yes",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "could not resolve placeholder",
+        r"Could not resolve placeholder '(?P<variable>[\w.\-]+)' in value",
+        upper="yes",
+    ),
+    _rule(
+        "environment-variable-missing",
+        'zoderror|"required"|invalid_type|invalid environment',
+        r"\"path\": ?\[\s*\"(?P<variable>[A-Z][A-Z0-9_]+)\"\s*\],?\s*\"message\": ?\"(?:Required|Invalid input[^\"]*(?:undefined|nan)[^\"]*)\"|✖ Invalid input[^\n]*undefined[^\n]*\n\s*→ at (?P<variable2>[A-Z][A-Z0-9_]+)|[Ii]nvalid environment variables:?[ \t]*\{?\s*[\"']?(?P<variable3>[A-Z][A-Z0-9_]+)",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "secret_key_base|application encryption key|notpresent|environment variable not found|postgres_password|_root_password|secret_key setting",
+        r"Missing `(?P<variable>secret_key_base)`|You must specify (?P<variable2>POSTGRES_PASSWORD)|(?:as an environment variable|specify one of)[^\n]*:?\s*\n?\s*-? (?P<variable3>(?:MYSQL|MARIADB)_ROOT_PASSWORD)|The (?P<variable4>SECRET_KEY) setting must not be empty|"
+        rf"{_V.replace('variable', 'variable5')}[^\n]*: (?:NotPresent|environment variable not found)|(?P<laravel>No application encryption key has been specified)|(?:NotPresent|environment variable not found)",
+        upper="yes",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "not set|unset|missing|required|undefined|must be set|be set|not defined|not provided|is empty|envvar|must set|please set|not specified",
+        rf"{_Q}?\$?\{{?{_V}\}}?{_Q}?:? (?i:(?:is |was |has |must |should |cannot |not |be |been |are |a )*(?:not set|unset|missing|required|undefined|be set|not defined|not provided|not specified|(?:not )?be (?:empty|blank|null|set|provided|defined|specified)|is empty|not found\. Declare it as envvar))|"
+        rf"(?i:\b(?:missing|required|must set|please set|must provide|please provide|must specify|please specify|undefined|unset|need to set|have to set|you must define)\b)(?i: required| config(?:uration)?| variable| value| setting| parameter| option| env| for| the| secret)*[: ]+{_Q}?\$?\{{?{_V.replace('variable', 'variable2')}\b",
+    ),
+    # ---- names, refusals, time-outs
+    _rule(
+        "dependency-not-resolved",
+        "no such host|name or service not known|name resolution|enotfound|eai_again|could not resolve|couldn't resolve|unknownhost|bad address|host not found|not translate host|failed to resolve|getaddrinfo|unknown mysql server host|name does not resolve|nxdomain|no such host is known|server misbehaving|unresolvedaddress|no resolvable bootstrap|could not be resolved|dns resolution failed|failed to lookup address|cannot resolve|unable to resolve|non-existing domain|resolve host|nodename nor servname",
+        r"lookup (?P<host>[\w.-]+?)\.?(?: on [\d.:\[\]a-f]+)?: (?:no such host|server misbehaving|Temporary failure|i/o timeout|read udp)|(?:ENOTFOUND|EAI_AGAIN) (?P<host2>[\w.-]+)|UnknownHostException: (?P<host3>[\w.-]+)|could not translate host name \\?\"(?P<host4>[^\"\\]+)|"
+        r"[Ff]ailed to resolve '(?P<host5>[\w.-]+)'|bad address '(?P<host6>[\w.-]+)'|[Cc]ould(?: not|n't) resolve (?:proxy|host|address|hostname)?:? ?[\"']?(?P<host7>[\w.-]+)|host not found in (?:upstream|resolver|set_real_ip_from)? ?\\?\"?(?P<host8>[\w.-]+)(?::(?P<port>\d+))?|"
+        r"(?P<host9>[\w.-]+) could not be resolved \(|getaddrinfo for (?P<host10>[\w.-]+) failed|Unknown (?:MySQL|MariaDB) server host '(?P<host11>[\w.-]+)'|(?:Name or service not known|No such host is known\.?|Resource temporarily unavailable|nodename nor servname[\w ,]*|Name does not resolve) \((?P<host12>[\w.-]+):(?P<port2>\d+)\)|"
+        r"Error -[23] connecting to (?P<host13>[\w.-]+):(?P<port3>\d+)|Couldn't resolve server (?P<host14>[\w.-]+):(?P<port4>\d+)|tcp connect \((?P<host15>[\w.-]+):(?P<port5>\d+)\): non-existing|(?:[\w-]+: )(?P<host16>[\w.-]+): (?:Name does not resolve|Name or service not known|Temporary failure in name resolution)|"
+        r"[Ff]ailed to resolve (?:(?:host|hostname|address|name):? )?[\"'`]?(?P<host17>[\w-]+(?:\.[\w-]+)*)[\"'`:]|(?:TCP connection to|Could not connect to Redis at|connect to|to host) [\"']?(?P<host18>[\w.-]+):(?P<port6>\d+)[^\n]{0,80}?(?:getaddrinfo|Name or service not known|name resolution)|"
+        r"(?i:unable|cannot|can't) (?:to )?resolve (?:host(?:name)?|address|name)?:? ?[\"']?(?P<host19>[\w.-]+)|\((?:name|host)='(?P<host20>[\w.-]+)'[^\n]*(?:Name or service not known|name resolution)|HTTPS?ConnectionPool\(host='(?P<host21>[\w.-]+)', port=(?P<port7>\d+)\)[^\n]*(?:Name or service not known|name resolution|NameResolutionError)|"
+        r"[Nn]o resolvable bootstrap|gaierror|Name or service not known|Temporary failure in name resolution|nodename nor servname|\bnxdomain\b|UnresolvedAddressException|failed to lookup address information|getaddrinfo(?:: | )[^\n]{0,40}",
+    ),
+    _rule(
+        "dependency-refused",
+        "connection refused|econnrefused|connectionrefused|actively refused|could not be established. broker|nobrokersavailable|no brokers available|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
+        r"(?i:connection refused)|\bE?CONNREFUSED\b|ConnectionRefused|:econnrefused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|NoBrokersAvailable|No brokers available|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
+        r"curl: \(7\)[^\n]*|no connection could be made",
+    ),
+    _rule(
+        "dependency-timed-out",
+        "timed out|timeout|etimedout|deadline exceeded|no route to host|network is unreachable|ehostunreach|enetunreach|errno 110|os error 110",
+        r"dial tcp (?P<address>[\w.\[\]:-]+): (?:i/o timeout|connect: (?:connection timed out|no route to host|network is unreachable))|\bE(?:TIMEDOUT|HOSTUNREACH|NETUNREACH)\b|ESOCKETTIMEDOUT|(?i:connect(?:ion)?(?: to \S+)? timed? ?out)|ConnectTimeout\w*|[Cc]onnection to (?P<host>[\w.-]+) timed out|connect timeout=|"
+        r"\[Errno (?:110|113|101)\]|[Nn]o route to host|[Nn]etwork is unreachable|(?:dial|connect|connection|ping|server selection|request|Get|Post|fetch)[^\n]{0,120}(?:context deadline exceeded|[Cc]lient\.Timeout exceeded)|ServerSelectionTimeoutError|MongoServerSelectionError|server selection (?:error|timeout)|curl: \(28\)|upstream timed out|"
+        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|HeadlessTimeout|Operation timed out|QueuePool limit",
+    ),
+    # ---- arguments
+    _rule(
+        "bad-arguments",
+        "unrecognized argument|unknown flag|not defined|unrecognized option|invalid option|unknown option|unexpected argument|unknown argument|unknown command|bad option|arguments are required|required flag|shorthand flag|for flag|no such option|unexpected extra|vm option|create the java virtual|unknown shorthand|heap size|illegal option|no such command|invalid choice|unrecognised|missing option|missing argument|unknown parameter|wasn't expected",
+        r"(?i:unrecogni[sz]ed arguments?): ?(?P<argument>[^\n]+)|unknown (?:long )?flag:? [`'\"]?(?P<argument2>--?[\w-]+)|flag provided but not defined: (?P<argument3>-[\w-]+)|(?i:unrecogni[sz]ed option):?[ '\"`]*(?P<argument4>-[\w=.:+-]+)|(?i:invalid|illegal|unknown|bad) option:?(?: --)? ?[ '\"`]*(?P<argument5>-*[\w=.-]+)|"
+        r"(?i:unexpected|unknown) argument:?[ '\"`]*(?P<argument6>-*[\w=.-]+)|unknown (?:sub)?command:? [\"'`](?P<argument7>[\w-]+)|No such (?:option|command):? ['\"]?(?P<argument8>[\w-]+)|the following (?:required )?arguments (?:are required|were not provided): ?\s*(?P<missing>[^\n]+)|required flag\(s\) (?P<missing2>\"[^\n]+?\") not set|"
+        r"unknown shorthand flag: '\w' in (?P<argument9>-\w+)|invalid (?:value|argument) [\"'](?P<value>[^\"']*)[\"'] for (?:[\"'](?P<argument10>-*[\w, <>=-]+)[\"']|flag (?P<argument11>-[\w-]+))|Unrecognized VM option '(?P<argument12>[^']+)'|Invalid (?:maximum|initial) heap size: (?P<argument13>\S+)|argument (?P<argument14>[\w/-]+): (?:invalid|expected)[^\n]*|"
+        r"[Uu]nexpected extra arguments? \((?P<argument15>[^)]+)\)|Missing (?:option|argument) '(?P<missing3>[^']+)'|Found argument '(?P<argument16>[^']+)' which wasn't expected",
+    ),
+    # ---- configuration
+    _rule(
+        "configuration-invalid",
+        "[emerg]|nginx: [",
+        r"\[emerg\][^\n]*?(?P<problem>(?:unknown|unexpected|invalid|duplicate|no |directive|\"|host|the|a |conflicting|could not|cannot)[^\n]*?) in (?P<path>/[^\s:]+):(?P<at>\d+)",
+        program="nginx",
+    ),
+    _rule(
+        "configuration-invalid",
+        "fatal config file error|bad directive|reading the configuration file",
+        r"FATAL CONFIG FILE ERROR[^\n]*\n(?:[^\n]*\n)?(?:>>> '(?P<problem>[^'\n]+)')?|Bad directive or wrong number of arguments",
+        program="redis",
+    ),
+    _rule(
+        "configuration-invalid",
+        "unrecognized configuration parameter|contains errors|invalid value for parameter|unknown variable|unknown suffix|unknown setting",
+        r"unrecognized configuration parameter \"(?P<setting>[^\"]+)\"(?: in file \"(?P<path>[^\"]+)\" line (?P<at>\d+))?|invalid value for parameter \"(?P<setting2>[^\"]+)\"(?:: \"(?P<value>[^\"]*)\")?|unknown variable '(?P<setting3>[^']+)'|unknown setting \[(?P<setting4>[^\]]+)\]|configuration file \"(?P<path2>[^\"]+)\" contains errors",
+    ),
+    _rule(
+        "configuration-invalid",
+        "yaml|toml|unmarshal|scannererror|parsererror|mapping values|parsing|corefile|config",
+        r"(?:(?P<path>/[\w./-]+)[: ]+)?(?:parsing YAML file (?P<path2>\S+?): )?yaml: (?:line (?P<at>\d+)|unmarshal errors)[^\n]*|(?:ScannerError|ParserError|YAMLException|ConstructorError|ComposerError)[^\n]*|in \"(?P<path3>/[^\"]+)\", line (?P<at2>\d+)|error converting YAML to JSON[^\n]*|toml: [^\n]*|TOML parse error[^\n]*|TOMLDecodeError[^\n]*|"
+        r"(?P<path4>[\w./-]*Corefile):(?P<at3>\d+) - Error during parsing[^\n]*|(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties)(?: file)?)[^\n]*|config(?:uration)? (?:file )?(?:is )?(?:invalid|error)[^\n]*|(?i:invalid configuration)[^\n]*",
+    ),
+    _rule(
+        "configuration-invalid",
+        "syntax error on line|parsing [|failed to bind properties|configexception|improperlyconfigured|missing required configuration|jsondecodeerror|in json at|invalid character|is not valid json|unexpected end of json|config file",
+        r"Syntax error on line (?P<at>\d+) of (?P<path>\S+):|parsing \[(?P<path2>[^:\]]+):(?P<at2>\d+)\][^\n]*|Failed to bind properties under '(?P<setting>[\w.\[\]-]+)'|ConfigException: (?:Missing required configuration \"(?P<setting2>[\w.]+)\"|Invalid value (?P<value>\S+) for configuration (?P<setting3>[\w.]+))?|ImproperlyConfigured: [^\n]*|"
+        r"JSONDecodeError: [^\n]*|Unexpected token [^\n]* JSON[^\n]*|Expected [^\n]* in JSON at position[^\n]*|invalid character '[^\n]*' (?:looking for|after|in)[^\n]*|is not valid JSON|[Uu]nexpected end of JSON input",
+    ),
+    _rule(
+        "configuration-invalid",
+        "invalid literal|invalid syntax|not a valid|numberformatexception|invalid port|invalid url|malformed|invalid dsn|could not parse|bad port|invalid boolean|invalid duration|unsupported protocol scheme",
+        r"strconv\.\w+: parsing \"(?P<value>[^\"]*)\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
+        program="value",
+    ),
+    # ---- a file that is not there: last, for many of the above say it too
+    _rule(
+        "file-missing",
+        "no such file|enoent|errno 2]|filenotfound|nosuchfile|could not find file|(2: no|failed opening|unable to access jarfile|code: 2, kind: notfound|can't open|does not exist|cannot stat|cannot load certificate|not find a part of the path",
+        rf"\[Errno 2\] No such file or directory: [\"'](?P<path>[^\"']+)|ENOENT: no such file or directory, (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|(?:open|stat|lstat|chdir|mkdir|fork/exec|read|scandir) (?P<path3>[^\s:]+): (?:no such file or directory|The system cannot find)|FileNotFoundException: (?P<path4>[^\s(]+)|NoSuchFileException: (?P<path5>\S+)|"
+        rf"Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{{0,60}}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
+        rf"(?:can't open|cannot open|cannot access|cannot stat|can't cd to|can't stat|can't open config file|cannot find)(?: config file)?[ :]+['\"‘`]?(?P<path11>[^'\"’:\n]+?)['\"’`]?(?:: [Nn]o such file[^\n]*)?$|(?:^|[\s:'\"(])(?P<path12>\.{{0,2}}/[^\s:'\"]+)['\"]?: (?i:no such file or directory)|(?P<path13>/[^\s:'\"]+)['\"]? (?:does not exist|not found)|(?i:config(?:uration)? file) ['\"]?(?P<path14>\S+?)['\"]? (?:does not exist|not found)|code: 2, kind: NotFound|[Nn]o such file or directory",
+    ),
+)
+_ENDPOINTS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"HTTPS?ConnectionPool\(host='(?P<host>[\w.-]+)', port='?(?P<port>\d+)",
+        r"connection to server (?:at|on) \\?\"(?P<host>[\w.-]+)\\?\"(?: \([\d.:a-f]+\))?, port (?P<port>\d+)",
+        r"on host \\?\"(?P<host>[\w.-]+)\\?\"(?: \([^)]*\))?[^?]*?port (?P<port>\d+)",
+        r"(?:connection to server on socket|unix:|Can't connect to local \w+ server through socket|unix domain socket)[ \"']*(?P<socket>/[^\s\"']+)",
+        r"(?:ECONNREFUSED|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ECONNRESET) \[?(?P<host>[\w.-]+|[0-9a-f:]*::[0-9a-f:]*)\]?:(?P<port>\d+)",
+        r"dial (?:tcp|udp)[46]? \[?(?P<host>[\w.-]+|[0-9a-f:]*::[0-9a-f:]*)\]?:(?P<port>\d+)",
+        r"MySQL server on '(?P<host>[\w.-]+?)(?::(?P<port>\d+))?'",
+        r"[Cc]onnect(?:ion)?(?:ing|ed)? to (?:\w+ at )?[\"']?(?P<host>[\w-]+(?:\.[\w-]+)*)[\"']?(?:/[\d.]+)?(?::| port |, port )(?P<port>\d{2,5})",
+        r"TCP connection to [\"']?(?P<host>[\w.-]+):(?P<port>\d+)",
+        r"connect\(2\) for \"?(?P<host>[\w.-]+)\"?(?: port |:)(?P<port>\d+)",
+        r"(?:Redis|Server|server|host|node|Node|broker|upstream|peer) (?:at |on |-?\d+ )?[\"'(]*(?P<host>[A-Za-z][\w-]*(?:\.[\w-]+)*|\d+\.\d+\.\d+\.\d+)(?:/[\d.]+)?:(?P<port>\d{2,5})\b",
+        r"(?:postgres(?:ql)?|mysql|mariadb|redis|rediss|amqps?|mongodb(?:\+srv)?|nats|kafka|https?|tcp|ws|wss|ldaps?|smtp|jdbc:\w+|grpc)://(?:[^@/\s\"']*@)?(?P<host>[\w-]+(?:\.[\w-]+)*)(?::(?P<port>\d{2,5}))?",
+        r"\((?P<host>[A-Za-z][\w.-]*):(?P<port>\d{2,5})\)",
+        r"[\[('\"]+(?P<host>[\w.-]+|::1)['\"\]]*[:,] ?(?P<port>\d{2,5})[\])'\"]",
+        r"(?P<host>[A-Za-z][\w-]*(?:\.[\w-]+)*)/\d+\.\d+\.\d+\.\d+:(?P<port>\d{2,5})",
+        r"remote host \((?P<host>[\d.]+)\)(?::(?P<port>\d+))?",
+        r"ipv4#(?P<host>[\d.]+):(?P<port>\d+)",
+        r"\b(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
+    )
+)
+_OBJECT_FIELDS = re.compile(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
+_CONNECTS = frozenset(
+    {
+        "dependency-refused",
+        "dependency-timed-out",
+        "dependency-not-resolved",
+        "dependency-tls-failed",
+        "dependency-rejected-credentials",
+        "certificate-expired",
+    }
+)
+_NUMBERED = re.compile(r"^([a-z_]+?)\d+$")
+_NO_HOST = frozenset(
+    {
+        "line",
+        "code",
+        "error",
+        "errno",
+        "http",
+        "https",
+        "tcp",
+        "server",
+        "host",
+        "at",
+        "to",
+        "the",
+        "app",
+        "java",
+        "node",
+    }
+)
+_SUFFIX = re.compile(
+    r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$"
+)
+
+
+@lru_cache(maxsize=128)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.MULTILINE)
+
+
+def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
+    """What the rules see in lines that were read; of noise nothing. In the order of the rules."""
+    # Frames stay (some rules look through them), what is normal goes.
+    text = "\n".join(line.text for line in lines)
+    lower = text.lower()
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line.text) + 1)
+    for rule in RULES:
+        if not any(word in lower for word in rule.words):
+            continue
+        for found in _compiled(rule.pattern).finditer(text):
+            # A pattern that spans lines states its fact on its last one.
+            index = _index(starts, max(found.start(), found.end() - 1))
+            first = _index(starts, found.start())
+            line = max(lines[first : index + 1], key=lambda one: (one.weight, one.number))
+            if line.weight == NOISE or _calm(line, lines, index):
+                continue
+            yield Meaning(rule.what, line, _attributes(rule, found, lines, lines.index(line)))
+
+
+def _calm(line: Line, lines: Sequence[Line], index: int) -> bool:
+    """Whether a line without weight is a statement of its own rather than part of an entry with weight."""
+    if line.weight > PLAIN:
+        return False
+    return all(one.weight <= PLAIN for one in lines if one.block == line.block) and len(lines) - index > 15
+
+
+def _index(starts: Sequence[int], position: int) -> int:
+    low, high = 0, len(starts) - 1
+    while low < high - 1:
+        middle = (low + high) // 2
+        if starts[middle] <= position:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: int) -> Mapping[str, str]:
+    values: dict[str, str] = dict(rule.fixed)
+    for key, value in found.groupdict().items():
+        if value is None:
+            continue
+        numbered = _NUMBERED.match(key)
+        values.setdefault(numbered[1] if numbered else key, value.strip().strip("\"'`.,;"))
+    if rule.what in _CONNECTS:
+        _endpoint(values, lines, index)
+    if values.pop("upper", "") and values.get("variable"):
+        values["variable"] = re.sub(r"[.-]", "_", values["variable"]).upper()
+    if values.pop("laravel", ""):
+        values["variable"] = "APP_KEY"
+    return {key: value for key, value in values.items() if value}
+
+
+def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None:
+    """Adds host and port from the line itself, then from the entry around it."""
+    address = values.pop("address", "")
+    if address:
+        host, _, port = address.rpartition(":")
+        values.setdefault("host", host.strip("[]"))
+        values.setdefault("port", port)
+    if values.get("host") and values.get("port"):
+        return
+    block = lines[index].block
+    near = [lines[index], *(one for one in lines[index + 1 : index + 12] if one.block == block)]
+    near += [one for one in reversed(lines[max(0, index - 40) : index]) if one.block == block]
+    for line in near:
+        for pattern in _ENDPOINTS:
+            for found in pattern.finditer(line.text):
+                groups = found.groupdict()
+                if groups.get("socket"):
+                    values.setdefault("socket", groups["socket"])
+                    return
+                host, port = groups.get("host") or "", groups.get("port") or ""
+                if host.lower() in _NO_HOST or _SUFFIX.search(host) or host.startswith("0.0.0.0"):
+                    continue
+                if values.get("host") and values["host"] != host:
+                    continue
+                values.setdefault("host", host)
+                if port:
+                    values.setdefault("port", port)
+                return
+        if field_ := _OBJECT_FIELDS.match(line.text):
+            key = "port" if field_["key"] == "port" else "host"
+            values.setdefault(key, field_["value"])

@@ -1,0 +1,191 @@
+"""The texts of runtimes and registries, from their sources, and what they mean."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from poddoctor.diagnostics._reference import parse, wrong_with
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Found, Read, Snapshot, Target
+from poddoctor.pod.reads import get, pod_events_read, pod_read
+
+CLOCK = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
+CONTAINERD = 'failed to pull and unpack image "{image}": failed to resolve reference "{image}": '
+TRANSFER = (
+    'rpc error: code = NotFound desc = failed to pull and unpack image "{image}": failed to resolve image: '
+)
+
+
+def first(
+    message: str,
+    *,
+    reason: str = "ErrImagePull",
+    image: str = "shop/web:2",
+    secrets: dict[str, Any] | None = None,
+    event: str = "",
+) -> str:
+    spec: dict[str, Any] = {"nodeName": "n1", "containers": [{"name": "app", "image": image}]}
+    if secrets is not None:
+        spec["imagePullSecrets"] = [{"name": name} for name in secrets]
+    waiting = {"reason": reason, "message": message.replace("{image}", image)}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "app", "state": {"waiting": waiting}}]}
+    pod = {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": spec, "status": status}
+    target = Target("pod", "shop", "web")
+    empty = Snapshot(target, {}, CLOCK)
+    about = {"kind": "Pod", "name": "web", "uid": "u", "fieldPath": "spec.containers{app}"}
+    events = (
+        [
+            {
+                "metadata": {"name": "e"},
+                "reason": "Failed",
+                "message": event,
+                "involvedObject": about,
+                "type": "Warning",
+            }
+        ]
+        if event
+        else []
+    )
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": events}),
+    }
+    for name, body in (secrets or {}).items():
+        answers[get("v1", "secrets", "shop", name)] = Found(body) if body else Absent()
+    findings = engine.diagnose(Snapshot(target, answers, CLOCK)).findings
+    return findings[0].cause.id if findings else ""
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        (CONTAINERD + "{image}: not found", "image/tag-not-found"),
+        (TRANSFER + "{image}: not found", "image/tag-not-found"),
+        ("rpc error: code = Unknown desc = Error response from daemon: manifest for shop/web:2 not found: manifest unknown: manifest unknown", "image/tag-not-found"),
+        ("initializing source docker://shop/web:2: reading manifest 2 in docker.io/shop/web: manifest unknown", "image/tag-not-found"),
+        (CONTAINERD + "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "image/repository-not-found"),
+        ("Error response from daemon: pull access denied for shop/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", "image/repository-not-found"),
+        ("initializing source docker://quay.io/a/b:1: reading manifest 1 in quay.io/a/b: unauthorized: access to the requested resource is not authorized", "image/credentials-rejected"),
+        (CONTAINERD + "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth/token: 401 Unauthorized", "image/credentials-rejected"),
+        (CONTAINERD + "unexpected status from HEAD request to https://ghcr.io/v2/a/manifests/1: 403 Forbidden", "image/credentials-rejected"),
+        ('failed to pull and unpack image "{image}": failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/library/nginx/manifests/sha256:00: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.', "image/rate-limited"),
+        ("too many requests to registry", "image/rate-limited"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": dial tcp: lookup h on 10.0.0.10:53: no such host', "image/registry-dns-failure"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": dial tcp: lookup h on 10.0.0.10:53: read udp 1.2.3.4:5->10.0.0.10:53: i/o timeout', "image/registry-dns-failure"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": dial tcp 1.2.3.4:443: i/o timeout', "image/registry-unreachable"),
+        ('pinging container registry h: Get "https://h/v2/": dial tcp 1.2.3.4:443: connect: connection refused', "image/registry-unreachable"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": tls: failed to verify certificate: x509: certificate has expired or is not yet valid', "image/registry-untrusted-certificate"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": http: server gave HTTP response to HTTPS client', "image/registry-speaks-http"),
+        ('rpc error: code = NotFound desc = failed to pull and unpack image "{image}": no match for platform in manifest: not found', "image/no-matching-platform"),
+        ('choosing an image from manifest list docker://a: no image found in image index for architecture "amd64", variant "", OS "linux"', "image/no-matching-platform"),
+        (CONTAINERD + "unexpected status from HEAD request to https://h/v2/a/manifests/1: 503 Service Unavailable", "image/registry-error"),
+        ("failed to extract layer sha256:0: write /x: no space left on device", "image/node-disk-full"),
+        ('media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.0, please rebuild the image as OCI', "image/unsupported-manifest"),
+        ("something that nobody has seen before", "image/pull-failed"),
+    ],
+)  # fmt: skip
+def test_texts(message: str, cause: str) -> None:
+    assert first(message) == cause
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause"),
+    [
+        (
+            "InvalidImageName",
+            'Failed to apply default image tag "A/b": invalid reference format',
+            "image/invalid-reference",
+        ),
+        (
+            "ErrImageNeverPull",
+            'Container image "x" is not present with pull policy of Never',
+            "image/never-pulled",
+        ),
+        ("ImageInspectError", 'Failed to inspect image "x": rpc error', "image/inspect-failed"),
+        (
+            "SignatureValidationFailed",
+            "image pull failed for x because the signature validation failed",
+            "image/signature-rejected",
+        ),
+        (
+            "RegistryUnavailable",
+            "image pull failed for x because the registry is unavailable",
+            "image/registry-unreachable",
+        ),
+        (
+            "ImagePullBackOff",
+            'Back-off pulling image "x": ErrImagePull: docker.io/library/x:9: not found',
+            "image/tag-not-found",
+        ),
+    ],
+)
+def test_reasons(reason: str, message: str, cause: str) -> None:
+    assert first(message, reason=reason) == cause
+
+
+def test_before_1_32_the_event_has_the_words() -> None:
+    bare = 'Back-off pulling image "shop/web:2"'
+    event = (
+        'Failed to pull image "shop/web:2": rpc error: code = NotFound desc = docker.io/shop/web:2: not found'
+    )
+    assert first(bare, reason="ImagePullBackOff", event=event) == "image/tag-not-found"
+    assert first(bare, reason="ImagePullBackOff") == "image/pull-failed"
+
+
+DENIED = (
+    CONTAINERD
+    + "pull access denied, repository does not exist or may require authorization: authorization failed"
+)
+
+
+@pytest.mark.parametrize(
+    ("secret", "cause"),
+    [
+        (None, "image/pull-secret-missing"),
+        ({"type": "Opaque", "data": {"password": ""}}, "image/pull-secret-unusable"),
+        (
+            {
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": ""},
+                "registries": ["ghcr.io"],
+            },
+            "image/pull-secret-unusable",
+        ),
+        (
+            {
+                "type": "kubernetes.io/dockerconfigjson",
+                "data": {".dockerconfigjson": ""},
+                "registries": ["https://index.docker.io/v1/"],
+            },
+            "image/credentials-rejected",
+        ),
+    ],
+)
+def test_pull_secrets(secret: dict[str, Any] | None, cause: str) -> None:
+    assert first(DENIED, secrets={"registry": secret}) == cause
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("nginx", ("nginx", "docker.io", "library/nginx", "latest", "")),
+        ("shop/web:2", ("shop/web", "docker.io", "shop/web", "2", "")),
+        ("localhost/web", ("localhost/web", "localhost", "web", "latest", "")),
+        ("reg:5000/a/b:1", ("reg:5000/a/b", "reg:5000", "a/b", "1", "")),
+        ("ghcr.io/a/b@sha256:" + "0" * 64, ("ghcr.io/a/b", "ghcr.io", "a/b", "", "sha256:" + "0" * 64)),
+    ],
+)
+def test_references(image: str, parts: tuple[str, ...]) -> None:
+    found = parse(image)
+    assert (found.written, found.registry, found.repository, found.tag, found.digest) == parts
+    assert wrong_with(image) == ""
+
+
+@pytest.mark.parametrize(
+    "image", ["", "Web:1", "web:", "http://a/b", "we b", "web:{{tag}}", "a//b", "web:-x", "web@sha256:1"]
+)
+def test_invalid_references(image: str) -> None:
+    assert wrong_with(image)

@@ -1,0 +1,227 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
+from poddoctor.pod.reads import get, list_of, log_reads, node_read, pod_events_read, pod_read
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def pod(
+    status: dict[str, Any] | None = None, meta: dict[str, Any] | None = None, **spec: Any
+) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": ago(600), **(meta or {})},
+        "spec": {"nodeName": "worker-1", "containers": [{"name": "app", "image": "app:1"}], **spec},
+        "status": {
+            "phase": "Running",
+            "startTime": ago(600),
+            "containerStatuses": [
+                {"name": "app", "ready": True, "started": True, "restartCount": 0,
+                 "state": {"running": {"startedAt": ago(590)}}}
+            ],
+            **(status or {}),
+        },
+    }  # fmt: skip
+
+
+def findings(
+    body: dict[str, Any], more: dict[Read, Answer] | None = None, events: list[dict[str, Any]] | None = None
+) -> tuple[Finding, ...]:
+    target = Target("pod", "shop", "web")
+    empty = Snapshot(target, {}, NOW)
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(body),
+        pod_events_read(empty): Found({"items": events or []}),
+    }
+    ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+    answers[node_read("worker-1")] = Found({"status": {"conditions": [ready]}})
+    return engine.diagnose(Snapshot(target, {**answers, **(more or {})}, NOW)).findings
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause", "title"),
+    [
+        ("Evicted", 'Usage of EmptyDir volume "scratch" exceeds the limit "20Mi". ', "empty-dir-exceeded", "20Mi"),
+        ("Evicted", 'Container app exceeded its local ephemeral storage limit "1Gi". ',
+         "ephemeral-storage-exceeded", "container app"),
+        ("Evicted", "Pod ephemeral local storage usage exceeds the total limit of containers 2Gi. ",
+         "ephemeral-storage-exceeded", "limit of 2Gi"),
+        ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline",
+         "pod-deadline-exceeded", "30s"),
+    ],
+)  # fmt: skip
+def test_limits_of_the_pod(reason: str, message: str, cause: str, title: str) -> None:
+    body = pod({"phase": "Failed", "reason": reason, "message": message}, activeDeadlineSeconds=30)
+    found = findings(body)[0]
+    assert found.cause.id == f"lifecycle/{cause}"
+    assert title in found.title
+
+
+def deleted(seconds: float, grace: int = 30, **more: Any) -> dict[str, Any]:
+    return {"deletionTimestamp": ago(seconds - grace), "deletionGracePeriodSeconds": grace, **more}
+
+
+def test_deletion_within_its_grace_period_is_waited_for() -> None:
+    found = findings(pod(meta=deleted(10)))
+    assert [(one.cause.id, one.standing) for one in found] == [("lifecycle/terminating-slowly", "waiting")]
+    assert "20s of 30s left" in found[0].title
+
+
+def test_finalizers_hold_an_ended_pod() -> None:
+    end = {"terminated": {"exitCode": 0, "finishedAt": ago(100)}}
+    statuses = [{"name": "app", "ready": False, "restartCount": 0, "state": end}]
+    body = pod({"containerStatuses": statuses}, deleted(200, finalizers=["batch.kubernetes.io/job-tracking"]))
+    found = findings(body)[0]
+    assert found.cause.id == "lifecycle/finalizer-blocks-deletion"
+    assert "the Job controller" in found.title
+
+
+def test_finalizers_do_not_hold_a_pod_that_still_runs() -> None:
+    found = findings(pod(meta=deleted(10, finalizers=["example.com/x"])))[0]
+    assert found.cause.id == "lifecycle/terminating-slowly"
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_node_that_is_away_holds_the_deletion(gone: bool) -> None:
+    lost = {"type": "Ready", "status": "Unknown", "message": "Kubelet stopped posting node status."}
+    answer: Answer = Absent() if gone else Found({"status": {"conditions": [lost]}})
+    target = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "DeletionByTaintManager",
+        "message": "Taint",
+    }
+    body = pod({"conditions": [target]}, deleted(400))
+    found = findings(body, {node_read("worker-1"): answer})
+    assert [one.cause.id for one in found] == ["lifecycle/unreachable-node-blocks-deletion"]
+    assert ("no longer exists" in found[0].title) is gone
+    assert all("--force" not in step.run for step in found[0].steps)
+
+
+def test_overdue_without_a_reason_in_the_api() -> None:
+    assert findings(pod(meta=deleted(400)))[0].cause.id == "lifecycle/deletion-overdue"
+
+
+def test_the_runtime_cannot_kill() -> None:
+    kill = {
+        "reason": "FailedKillPod", "message": 'error killing pod: failed to "KillPodSandbox" for "x"',
+        "involvedObject": {"kind": "Pod", "name": "web", "uid": "u1"}, "lastTimestamp": ago(5),
+        "metadata": {"name": "web.1"},
+    }  # fmt: skip
+    assert findings(pod(meta=deleted(400)), events=[kill])[0].cause.id == "lifecycle/runtime-cannot-kill"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [("EvictionByEvictionAPI", "evicted-by-api"), ("DeletionByTaintManager", "deleted-by-taint")],
+)
+def test_who_had_it_deleted(reason: str, cause: str) -> None:
+    target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "…"}
+    assert findings(pod({"conditions": [target]}, deleted(5)))[0].cause.id == f"lifecycle/{cause}"
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {
+            "conditions": [
+                {"type": "PodResizePending", "status": "True", "reason": "Infeasible", "message": "too big"}
+            ]
+        },
+        {"resize": "Infeasible"},  # up to 1.32
+    ],
+)
+def test_a_resize_that_cannot_be_done(status: dict[str, Any]) -> None:
+    assert "Infeasible" in findings(pod(status))[0].title
+
+
+def waiting(command: list[str], seconds: float = 300, **env: str) -> dict[str, Any]:
+    init = {
+        "name": "wait", "image": "busybox", "command": command,
+        "env": [{"name": key, "value": value} for key, value in env.items()],
+    }  # fmt: skip
+    running = {"name": "wait", "ready": False, "state": {"running": {"startedAt": ago(seconds)}}}
+    held = {
+        "name": "app",
+        "ready": False,
+        "restartCount": 0,
+        "state": {"waiting": {"reason": "PodInitializing"}},
+    }
+    status = {"phase": "Pending", "initContainerStatuses": [running], "containerStatuses": [held]}
+    return pod(status, initContainers=[init])
+
+
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["sh", "-c", "until nslookup db; do sleep 2; done"], "db"),
+        (["sh", "-c", "until nc -z -w 2 db 5432; do sleep 1; done"], "db:5432"),
+        (["sh", "-c", "until nc -z $DB_HOST ${DB_PORT}; do sleep 1; done"], "db:5432"),
+        (["bash", "-c", "while ! (echo > /dev/tcp/db/5432); do sleep 1; done"], "db:5432"),
+        (["sh", "-c", "until pg_isready -h db -p 5432; do sleep 1; done"], "db:5432"),
+        (["sh", "-c", "until wget -qO- http://db:8080/healthz; do sleep 1; done"], "db:8080"),
+        (["/wait-for-it.sh", "db:5432", "--timeout=0"], "db:5432"),
+        (["sh", "-c", "until nslookup db.other.svc.cluster.local; do sleep 2; done"], "db.other.svc"),
+    ],
+)
+def test_what_an_init_container_waits_for(command: list[str], what: str) -> None:
+    found = findings(waiting(command, DB_HOST="db", DB_PORT="5432"))[0]
+    assert found.cause.id == "lifecycle/init-container-waiting"
+    assert what in found.title
+
+
+def test_the_service_it_waits_for_does_not_exist() -> None:
+    more: dict[Read, Answer] = {
+        get("v1", "services", "shop", "databse"): Absent(),
+        list_of("v1", "services", "shop"): Found({"items": [{"metadata": {"name": "database"}}]}),
+    }
+    found = findings(waiting(["sh", "-c", "until nc -z databse 5432; do sleep 1; done"]), more)[0]
+    assert found.confidence == "certain"
+    assert "did it mean database?" in found.title
+
+
+def test_an_init_container_at_work_is_waited_for() -> None:
+    body = waiting(["sh", "-c", "./migrate up"])
+    empty = Snapshot(Target("pod", "shop", "web"), {}, NOW)
+    found = findings(body, {log_reads(empty, "wait")[1]: Found("applying 0042")})
+    assert [(one.cause.id, one.standing) for one in found] == [
+        ("lifecycle/init-container-running", "waiting")
+    ]
+
+
+def test_a_sidecar_that_keeps_ending() -> None:
+    end = {"terminated": {"exitCode": 2, "reason": "Error", "startedAt": ago(40), "finishedAt": ago(30)}}
+    side = {"name": "proxy", "restartCount": 4, "ready": False, "lastState": end}
+    side["state"] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    body = pod(
+        {"initContainerStatuses": [side]},
+        initContainers=[{"name": "proxy", "image": "proxy:1", "restartPolicy": "Always"}],
+    )
+    assert findings(body)[0].cause.id == "lifecycle/restart-loop-of-sidecar"
+
+
+def test_a_debug_container_that_cannot_start_and_one_that_was_left() -> None:
+    spec = {"ephemeralContainers": [{"name": "debugger", "image": "busybox"}]}
+    start = {"exitCode": 128, "reason": "StartError", "message": "exec: not found"}
+    one = {"name": "debugger", "state": {"terminated": start}}
+    assert findings(pod({"ephemeralContainerStatuses": [one]}, **spec))[0].cause.id == (
+        "lifecycle/debug-container-failing"
+    )
+    left = {"name": "debugger", "state": {"terminated": {"exitCode": 1, "reason": "Error"}}}
+    assert not findings(pod({"ephemeralContainerStatuses": [left]}, **spec))
+
+
+def test_a_pod_with_almost_no_status() -> None:
+    bare = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"containers": [{"name": "app"}]}}
+    assert not findings({**bare, "status": {"phase": "Pending"}})
+    assert not findings({**bare, "status": {}})

@@ -1,0 +1,162 @@
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
+from poddoctor.pod.reads import get, list_of, log_reads, pod_events_read, pod_read
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+TARGET = Target("pod", "shop", "web-7d9-x")
+
+
+def pod(*, ready: bool = True, **labels: str) -> dict[str, Any]:
+    word = "True" if ready else "False"
+    status = {"name": "app", "ready": ready, "started": True, "restartCount": 0}
+    return {
+        "metadata": {
+            "name": TARGET.name,
+            "namespace": "shop",
+            "uid": "u1",
+            "labels": labels or {"app": "web"},
+        },
+        "spec": {"containers": [{"name": "app", "ports": [{"name": "http", "containerPort": 8080}]}]},
+        "status": {
+            "phase": "Running",
+            "startTime": "2026-05-04T10:00:00Z",
+            "podIP": "10.0.0.9",
+            "conditions": [{"type": "Ready", "status": word}, {"type": "ContainersReady", "status": word}],
+            "containerStatuses": [{**status, "state": {"running": {"startedAt": "2026-05-04T10:00:00Z"}}}],
+        },
+    }
+
+
+def service(name: str, selector: dict[str, str], target: object = 8080, port: int = 80) -> dict[str, Any]:
+    return {
+        "metadata": {"name": name},
+        "spec": {"selector": selector, "ports": [{"port": port, "targetPort": target}]},
+    }
+
+
+def slices(name: str, namespace: str = "shop") -> Read:
+    return list_of(
+        "discovery.k8s.io/v1", "endpointslices", namespace, labelSelector=f"kubernetes.io/service-name={name}"
+    )
+
+
+def findings(
+    body: dict[str, Any],
+    services: list[dict[str, Any]],
+    *,
+    log: str = "",
+    policies: list[dict[str, Any]] | None = None,
+    more: dict[Read, Answer] | None = None,
+) -> list[Finding]:
+    empty = Snapshot(TARGET, {}, NOW)
+    answers: dict[Read, Answer] = {pod_read(empty): Found(body), pod_events_read(empty): Found({"items": []})}
+    answers[list_of("v1", "services", "shop")] = Found({"items": services})
+    answers[list_of("networking.k8s.io/v1", "networkpolicies", "shop")] = Found({"items": policies or []})
+    previous, current = log_reads(empty, "app")
+    answers |= {previous: Absent(), current: Found(log)}
+    answers |= {slices(one["metadata"]["name"]): Found({"items": []}) for one in services}
+    report = engine.diagnose(Snapshot(TARGET, {**answers, **(more or {})}, NOW))
+    return [one for one in report.findings if one.cause.family == "network"]
+
+
+@pytest.mark.parametrize(
+    ("services", "cause"),
+    [
+        ([service("web", {"app": "web"})], ""),
+        ([service("web", {"app": "web"}, "http")], ""),
+        ([service("web", {"app": "web"}, "htpp")], "service-port-mismatch"),
+        ([service("web", {"app": "wbe"})], "service-selects-nothing"),
+        ([service("web", {"app": "web", "tier": "front"})], "service-selects-nothing"),
+        # others that are merely not there: another application, a colour that is not deployed, a second one
+        ([service("web-db", {"app": "web-db"})], ""),
+        ([service("api", {"app": "api"})], ""),
+        ([service("web-v2", {"app": "web", "version": "v2"})], ""),
+        ([service("web", {"app": "wbe"}), service("web-main", {"app": "web"})], ""),
+        ([service("external", {})], ""),
+    ],
+)
+def test_services_of_a_ready_pod(services: list[dict[str, Any]], cause: str) -> None:
+    assert [one.cause.id for one in findings(pod(), services)] == ([f"network/{cause}"] if cause else [])
+
+
+def test_a_service_with_endpoints_selects_something() -> None:
+    some = Found({"items": [{"endpoints": [{"conditions": {"ready": True}}]}]})
+    assert not findings(pod(), [service("web", {"app": "wbe"})], more={slices("web"): some})
+
+
+def policy(rules: list[dict[str, Any]] | None, **labels: str) -> dict[str, Any]:
+    spec: dict[str, Any] = {"podSelector": {"matchLabels": labels}, "policyTypes": ["Egress"]}
+    return {"metadata": {"name": "limit"}, "spec": spec if rules is None else {**spec, "egress": rules}}
+
+
+WEB = {"ports": [{"port": 443}]}
+DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
+
+
+@pytest.mark.parametrize(
+    ("log", "rules", "labels", "denies"),
+    [
+        ("getaddrinfo EAI_AGAIN db", [WEB], {"app": "web"}, True),
+        ("getaddrinfo EAI_AGAIN db", None, {}, True),
+        ("getaddrinfo EAI_AGAIN db", [WEB, DNS], {"app": "web"}, False),
+        ("getaddrinfo EAI_AGAIN db", [WEB], {"app": "other"}, False),
+        ("dial tcp 10.0.0.5:5432: i/o timeout", [WEB, DNS], {"app": "web"}, True),
+        ("dial tcp 10.0.0.5:443: i/o timeout", [WEB, DNS], {"app": "web"}, False),
+        ("dial tcp 10.0.0.5:6000: i/o timeout", [{"ports": [{"port": 5000, "endPort": 7000}]}], {}, False),
+        ("dial tcp 10.0.0.5:5432: connect: connection refused", [WEB], {}, False),
+        ("listening on :8080", [WEB], {}, False),
+    ],
+)
+def test_policies_against_the_log(
+    log: str, rules: list[dict[str, Any]] | None, labels: dict[str, str], denies: bool
+) -> None:
+    found = findings(pod(ready=False), [], log=log, policies=[policy(rules, **labels)])
+    assert bool(found) is denies
+    assert all(one.cause.id == "network/network-policy-denies" for one in found)
+
+
+def test_the_policy_of_the_other_side() -> None:
+    shield = {
+        "metadata": {"name": "db-only-from-api"},
+        "spec": {
+            "podSelector": {"matchLabels": {"app": "db"}},
+            "ingress": [{"from": [{"podSelector": {"matchLabels": {"app": "api"}}}]}],
+        },
+    }
+    log = 'connection to server at "db" (10.0.0.5), port 5432 failed: Connection timed out'
+    services = [service("db", {"app": "db"}, 5432, 5432)]
+    assert "ingress" in findings(pod(ready=False), services, log=log, policies=[shield])[0].title
+    assert not findings(pod(ready=False, app="api"), services, log=log, policies=[shield])
+
+
+def test_the_cluster_dns_is_down() -> None:
+    dns: dict[Read, Answer] = {
+        get("v1", "services", "kube-system", "kube-dns"): Found({"metadata": {"name": "kube-dns"}}),
+        slices("kube-dns", "kube-system"): Found({"items": [{"endpoints": []}]}),
+    }
+    log = "Temporary failure in name resolution"
+    found = findings(pod(ready=False), [], log=log, policies=[policy([WEB])], more=dns)
+    assert [one.cause.id for one in found] == ["network/cluster-dns-down"]
+
+
+def test_a_port_of_the_host_is_taken() -> None:
+    body = pod(ready=False)
+    body["spec"] |= {"hostNetwork": True, "nodeName": "worker-1"}
+    other = {
+        "metadata": {"name": "exporter", "namespace": "ops", "uid": "u2"},
+        "spec": {"hostNetwork": True, "containers": [{"name": "e", "ports": [{"containerPort": 9100}]}]},
+        "status": {"phase": "Running"},
+    }
+    pods = list_of("v1", "pods", "", fieldSelector="spec.nodeName=worker-1")
+    found = findings(
+        body, [], log="listen tcp :9100: bind: address already in use", more={pods: Found({"items": [other]})}
+    )
+    assert found[0].cause.id == "network/host-network-conflict"
+    assert "pod exporter in ops" in found[0].title
