@@ -58,6 +58,12 @@ class Template:
         return [one for one in listed if self.known or one.get("key") not in _DEFAULT_TOLERATIONS]
 
 
+def listed(pods: Sequence[str], namespace: str) -> str:
+    """Pods in words: those of the own namespace by name alone, three at most."""
+    names = [name.removeprefix(f"{namespace}/") for name in dict.fromkeys(pods)]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
 def _pointer(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
@@ -102,7 +108,7 @@ def for_size(world: World, nodes: Sequence[Verdict]) -> Facts:
         facts.update(largest=res.show(resource, largest[0]), largest_node=largest[1])
     found = res.culprit(world.pod, resource)
     if found:
-        field, name, index, amount = found
+        field, name, index, _ = found
         container = ((world.pod.get("spec") or {}).get(field) or [])[index]
         resources = container.get("resources") or {}
         raw = str(
@@ -119,7 +125,7 @@ def _slip(resource: str, raw: str, largest: Decimal) -> str:
     meant = f"{raw}m" if resource == "cpu" and raw.isdigit() else ""
     if resource == "memory" and raw.endswith("Gi"):
         meant = f"{raw[:-2]}Mi"
-    number = quantity(raw[:-2] if raw.endswith("Gi") else raw) or Decimal(0)
+    number = quantity(raw.removesuffix("Gi")) or Decimal(0)
     fits = quantity(meant) if number >= (10 if resource == "cpu" else 100) else None
     return meant if fits is not None and fits <= largest else ""
 
@@ -172,6 +178,12 @@ def _near_toleration(template: Template, taint: Failure) -> Facts:
             wrong = f"value {one.get('value') or 'none'} instead of {value or 'none'}"
         return {"near_toleration": wrong, "near_index": str(index)}
     return {}
+
+
+def for_cordon(nodes: Sequence[Verdict]) -> Facts:
+    """The cordoned nodes, and the one of them that would do if it were not."""
+    fitting = [one for one in nodes if one.kinds == {"cordoned"}] or list(nodes)
+    return {"nearest": fitting[0].name, "cordoned_nodes": ", ".join(one.name for one in nodes[:6])}
 
 
 def for_selector(world: World, template: Template, nodes: Sequence[Verdict]) -> Facts:
@@ -272,12 +284,12 @@ def for_ports(world: World, template: Template, nodes: Sequence[Verdict]) -> Fac
     failure = nodes[0].of("ports")[0]
     facts: Facts = dict(failure.facts)
     holders = [pod for one in nodes for failure in one.of("ports") for pod in failure.pods]
-    facts["holders"] = ", ".join(dict.fromkeys(holders))
+    facts["holders"] = listed(holders, world.namespace)
     facts["nearest"] = nodes[0].name
     own = {f"{world.namespace}/{sel.name_of(pod)}" for pod in world.pods or () if _sibling(world.pod, pod)}
     facts["holder_is"] = "sibling" if holders and set(holders) <= own else "other"
     if facts["holder_is"] == "sibling":
-        facts.update(_crowding(template, len(set(holders))))
+        facts.update(own_holders=facts["holders"], **_crowding(template, len(set(holders))))
     port = int(facts["host_port"])
     used = {number for pod in world.pods or () for number, *_ in host_ports(pod)} | {
         number for number, *_ in host_ports(world.pod)
@@ -330,8 +342,8 @@ def for_neighbours(world: World, template: Template, kind: str, nodes: Sequence[
     pods = list(dict.fromkeys(pod for one in nodes for failure in one.of(kind) for pod in failure.pods))
     facts: Facts = {**failure.facts, "nearest": nodes[0].name, "pods_count": str(len(pods))}
     if pods:
-        facts["pods"] = ", ".join(pods[:5]) + (f" and {len(pods) - 5} more" if len(pods) > 5 else "")
-        facts["one_pod"] = pods[0]
+        facts["pods"] = listed(pods, world.namespace)
+        facts["one_pod"] = listed(pods[:1], world.namespace)
         space, _, name = pods[0].partition("/")
         facts.update(one_namespace=space, one_name=name)
     if kind == "existing-anti-affinity":
@@ -341,7 +353,7 @@ def for_neighbours(world: World, template: Template, kind: str, nodes: Sequence[
     }
     facts["pods_are"] = "siblings" if pods and set(pods) <= siblings else "others"
     if facts["pods_are"] == "siblings":
-        facts.update(_crowding(template, len(pods)))
+        facts.update(own_pods=facts["pods"], **_crowding(template, len(pods)))
     rule = {"pod-affinity": "podAffinity", "anti-affinity": "podAntiAffinity"}[kind]
     facts["patch"] = _relaxed(template, rule, failure.index)
     terms = required(world.pod, rule)

@@ -51,9 +51,8 @@ def full_selector(term: Body, pod: Body) -> Body | None:
         return None
     labels, extra = sel.labels_of(pod), []
     for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
-        for key in term.get(field) or []:
-            if key in labels:
-                extra.append({"key": key, "operator": operator, "values": [labels[key]]})
+        keys = [key for key in term.get(field) or [] if key in labels]
+        extra += [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys]
     known = list(selector.get("matchExpressions") or [])
     return {**selector, "matchExpressions": known + [one for one in extra if one not in known]}
 
@@ -99,7 +98,7 @@ class PodRules:
         self._friends = self._count_friends()
         self._foes = [self._pairs(term, self._matching(term)) for term in self.anti]
         self._refusing = self._count_refusing()
-        self.spread = [_Spread(self, index, one) for index, one in self._constraints()]
+        self.spread = [_Spread(self, index, one) for index, one in self.constraints()]
 
     def _matching(self, term: Body) -> list[tuple[Body, Body]]:
         return [one for one in self.placed if _wants(self.world, term, self.world.pod, one[0])]
@@ -133,7 +132,8 @@ class PodRules:
                     found.setdefault((key, sel.labels_of(node)[key]), []).append((_title(pod), why))
         return found
 
-    def _constraints(self) -> list[tuple[int, Body]]:
+    def constraints(self) -> list[tuple[int, Body]]:
+        """The pod's binding spread constraints with their place in its list."""
         constraints = (self.world.pod.get("spec") or {}).get("topologySpreadConstraints") or []
         return [
             (index, one)
@@ -203,19 +203,19 @@ class _Spread:
         self.max_skew = int(constraint.get("maxSkew") or 1)
         self.selector = full_selector(constraint, self.pod)
         self.myself = 1 if sel.selects(self.selector, sel.labels_of(self.pod)) else 0
-        keys = [str(one.get("topologyKey")) for _, one in rules._constraints()]
+        keys = [str(one.get("topologyKey")) for _, one in rules.constraints()]
         counted = {
             name: sel.labels_of(node)[self.key]
             for name, node in rules.nodes.items()
             if all(key in sel.labels_of(node) for key in keys) and self._included(constraint, node)
         }
-        self.domains: Counter[str] = Counter({value: 0 for value in counted.values()})
+        self.domains: Counter[str] = Counter(dict.fromkeys(counted.values(), 0))
         for pod, node in rules.placed:
             same = sel.namespace_of(pod) == sel.namespace_of(self.pod)
             leaving = (pod.get("metadata") or {}).get("deletionTimestamp")
-            if same and not leaving and sel.name_of(node) in counted:
-                if sel.selects(self.selector, sel.labels_of(pod)):
-                    self.domains[counted[sel.name_of(node)]] += 1
+            meant = same and not leaving and sel.selects(self.selector, sel.labels_of(pod))
+            if meant and sel.name_of(node) in counted:
+                self.domains[counted[sel.name_of(node)]] += 1
         enough = len(self.domains) >= int(constraint.get("minDomains") or 1)
         self.least = min(self.domains.values()) if self.domains and enough else 0
         self.min_domains = 0 if enough else int(constraint.get("minDomains") or 0)

@@ -13,6 +13,7 @@ from poddoctor.pod.units import quantity, show_amount
 Amounts = Mapping[str, Decimal]
 _POD_LEVEL = ("cpu", "memory")
 _MILLI = Decimal("0.001")
+_MEBI = Decimal(2**20)
 
 
 def amounts(raw: Mapping[str, object] | None) -> dict[str, Decimal]:
@@ -109,7 +110,11 @@ def show(resource: str, amount: Decimal) -> str:
     if resource == "cpu":
         milli = int(amount * 1000)
         return f"{milli // 1000}" if milli % 1000 == 0 else f"{milli}m"
-    return show_amount(resource, amount)
+    exact = show_amount(resource, amount)
+    if exact.endswith("Ki") and abs(amount) >= _MEBI:
+        unit = "Gi" if abs(amount) >= 1024 * _MEBI else "Mi"
+        return f"{(amount / _MEBI / (1024 if unit == 'Gi' else 1)).quantize(Decimal('0.1'))}{unit}"
+    return exact
 
 
 def show_asked(resource: str, amount: Decimal) -> str:
@@ -184,7 +189,7 @@ def _round_down(resource: str, amount: Decimal) -> Decimal:
     step = Decimal(1)
     if resource == "cpu":
         step = Decimal("0.05") if amount >= Decimal("0.2") else Decimal("0.01")
-    elif resource == "memory" or resource == "ephemeral-storage" or resource.startswith("hugepages-"):
+    elif resource in ("memory", "ephemeral-storage") or resource.startswith("hugepages-"):
         step = Decimal(2**20)
         step = step * 64 if amount >= step * 512 else step
     return (amount / step).to_integral_value(ROUND_FLOOR) * step
@@ -192,4 +197,8 @@ def _round_down(resource: str, amount: Decimal) -> Decimal:
 
 def show_requests(changes: Amounts) -> str:
     """Requests as ``kubectl set resources`` takes them: ``cpu=1500m,memory=1Gi``."""
-    return ",".join(f"{resource}={show(resource, amount)}" for resource, amount in sorted(changes.items()))
+    words = {
+        resource: show(resource, amount) if resource == "cpu" else show_amount(resource, amount)
+        for resource, amount in changes.items()
+    }
+    return ",".join(f"{resource}={word}" for resource, word in sorted(words.items()))

@@ -26,6 +26,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("directory", r"chdir (?:to )?[`'\"]?(?P<directory>/[^`'\":]*)[`'\"]?: (?P<why>[\w ]+)"),
     ("directory", r"working directory \\*['\"](?P<directory>.*?)\\*['\"] is invalid"),
     ("directory", r"container (?:init|process): mkdir (?P<directory>/[^:]*): (?P<why>[\w -]+)"),
+    ("directory", r"[Cc]wd must be (?P<why>an absolute path)"),
     ("device", r"nvidia-container-cli: (?P<why>[^\n\"\\]{1,120})"),
     ("device", r"unresolvable CDI devices (?P<device>[^\s:\"]+)|failed to inject CDI devices"),
     ("device", r"CDI host device \\*[\"']?(?P<device>/dev/[^\"'\\:\s]+)"),

@@ -42,7 +42,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("pv-storage", r"enough free storage"),
     (
         "pv",
-        r"volume node affinity conflict|didn't match PersistentVolume's node affinity|no available volume zone",
+        r"volume node affinity conflict|match PersistentVolume's node affinity|no available volume zone",
     ),
     ("spread", r"pod topology spread constraints"),
     ("pod-affinity", r"didn't match pod affinity rules|didn't match pod affinity/anti-affinity"),
@@ -56,7 +56,7 @@ ORDER: dict[str, int] = {}
 for _kind, _ in _REASONS:
     ORDER.setdefault(_kind, len(ORDER))
 _VOLUME_PREFILTER = re.compile(
-    r"persistentvolumeclaim|PersistentVolume|ephemeral volume controller|VolumeBindingMode not set|storageclass",
+    r"persistentvolume|ephemeral volume controller|VolumeBindingMode not set|storageclass",
     re.IGNORECASE,
 )
 _CLAIM_PREFILTER = re.compile(r"resource ?claim|device class|request \S+: ", re.IGNORECASE)

@@ -32,6 +32,12 @@ def node_pods_read(node: str) -> Read:
     return list_of("v1", "pods", "", _PODS, fieldSelector=f"spec.nodeName={node},{_ACTIVE}")
 
 
+def nominated_read(node: str) -> Read:
+    """The pods for which room was made on this node."""
+    purpose = "would show for which pod this one was removed"
+    return list_of("v1", "pods", "", purpose, fieldSelector=f"status.nominatedNodeName={node}")
+
+
 def own_pods_read(namespace: str) -> Read:
     """The pods of the pod's own namespace: for spread and affinity rules in a large cluster."""
     return list_of("v1", "pods", namespace, _PODS, fieldSelector=_ACTIVE)

@@ -1,21 +1,302 @@
-"""Stage admission."""
+"""Stage admission: the pod was never created. The target is the workload, the evidence is on its creator.
+
+The newest FailedCreate event speaks: the condition ReplicaFailure keeps its first message for as long as it
+is true, and is the fallback when the events have expired.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
 
-from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import Absent, Body, Found, Read, Snapshot, Subject, Symptom, SymptomKind
+from poddoctor.pod.names import nearest
+from poddoctor.pod.owner import WORKLOAD_READS
+from poddoctor.pod.reads import condition, events_in, events_read, get, list_of
+from poddoctor.pod.units import quantity, show_amount
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._violations import patch, violations
+
+_ATTRIBUTES = (
+    "creator", "wanted", "problem", "quota", "shortfall", "amounts", "nearest", "existing", "patch",
+    "violated", "service", "service_state", "limit_range",
+)  # fmt: skip
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "admission.create-failed": SymptomKind("the API server refuses to create the pods", _ATTRIBUTES),
+    "admission.zero-replicas": SymptomKind("the workload asks for no pods", ("wanted",)),
+    "admission.paused": SymptomKind("the rollout is paused", ("wanted",)),
+    "admission.suspended": SymptomKind("the CronJob is suspended", ("wanted",)),
+    "admission.namespace-terminating": SymptomKind(
+        "the namespace is being deleted", ("finalizers", "problem")
+    ),
+}
+WORKLOAD = Subject("workload")
+_KINDS = {
+    "replicaset": "ReplicaSet",
+    "statefulset": "StatefulSet",
+    "daemonset": "DaemonSet",
+    "cronjob": "CronJob",
+}
+_PREFIX = re.compile(
+    r"^(?:\(combined from similar events\): )?"
+    r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
+)
+_QUOTA = re.compile(
+    r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>.+), "
+    r"used: (?P<used>.+), limited: (?P<limited>.+)"
+)
+_ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]+)" not found')
+_CLASSES = {
+    "priorityclasses": (
+        "scheduling.k8s.io/v1",
+        re.compile(r"no PriorityClass with name (?P<name>\S+) was found"),
+    ),
+    "runtimeclasses": ("node.k8s.io/v1", re.compile(r'RuntimeClass "(?P<name>[^"]+)" not found')),
+}
+_SERVICE = re.compile(r"https://(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The creator's events, the namespace, and what the refusal names."""
+    if snapshot.target.kind == "pod":
+        return
+    namespace = snapshot.target.namespace
+    yield get("v1", "namespaces", "", namespace, "would show whether the namespace is being deleted")
+    if snapshot.target.kind == "deployment":
+        yield _replicasets_read(snapshot)
+        if newest := _newest_replicaset(snapshot):
+            yield events_read(
+                namespace, "ReplicaSet", newest["metadata"]["name"], "would show why no pod was created"
+            )
+    text, _, _ = _refusal(snapshot)
+    if "LimitRange" in text or " usage per " in text or "must be less than or equal to" in text:
+        yield _limits_read(snapshot)
+    if _ACCOUNT.search(text):
+        yield _accounts_read(snapshot)
+    for resource, (api, pattern) in _CLASSES.items():
+        if pattern.search(text):
+            yield list_of(api, resource, purpose="would show which one was meant", metadata=True)
+    if service := _SERVICE.search(text):
+        yield from _webhook_reads(service)
+
+
+def _replicasets_read(snapshot: Snapshot) -> Read:
+    return list_of(
+        "apps/v1", "replicasets", snapshot.target.namespace, "would show which ReplicaSet creates the pods"
+    )
+
+
+def _limits_read(snapshot: Snapshot) -> Read:
+    return list_of(
+        "v1", "limitranges", snapshot.target.namespace, "would show which LimitRange sets the bounds"
+    )
+
+
+def _accounts_read(snapshot: Snapshot) -> Read:
+    purpose = "would show which service account was meant"
+    return list_of("v1", "serviceaccounts", snapshot.target.namespace, purpose, metadata=True)
+
+
+def _webhook_reads(service: re.Match[str]) -> Iterator[Read]:
+    place = service["namespace"], service["service"]
+    yield get("v1", "services", *place, "would show whether the webhook's Service exists")
+    yield get("v1", "endpoints", *place, "would show whether anything runs behind the webhook's Service")
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """Why the workload has no pods, or fewer than it wants."""
+    body = _workload(snapshot)
+    if body is None:
+        return
+    yield from _terminating(snapshot)
+    yield from _on_purpose(snapshot, body)
+    text, source, creator = _refusal(snapshot)
+    if text:
+        yield _failed(snapshot, body, text, source, creator)
+
+
+def _workload(snapshot: Snapshot) -> Body | None:
+    target = snapshot.target
+    if target.kind == "pod":
+        return None
+    body: Body | None = snapshot.body(get(*WORKLOAD_READS[target.kind], target.namespace, target.name))
+    return body
+
+
+def _wanted(body: Body) -> int:
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    return int(status.get("desiredNumberScheduled", spec.get("replicas", spec.get("parallelism", 1))) or 0)
+
+
+def _newest_replicaset(snapshot: Snapshot) -> Body | None:
+    body = _workload(snapshot)
+    uid = ((body or {}).get("metadata") or {}).get("uid")
+    mine = [
+        one
+        for one in snapshot.items(_replicasets_read(snapshot)) or []
+        if any(
+            reference.get("uid") == uid
+            for reference in (one.get("metadata") or {}).get("ownerReferences") or []
+        )
+    ]
+    return max(mine, key=_revision, default=None)
+
+
+def _revision(replicaset: Body) -> int:
+    notes = (replicaset.get("metadata") or {}).get("annotations") or {}
+    number = str(notes.get("deployment.kubernetes.io/revision", "0"))
+    return int(number) if number.isdigit() else 0
+
+
+def _refusal(snapshot: Snapshot) -> tuple[str, str, str]:
+    """The newest refusal while pods are lacking: text, source and creator; empty when there is none."""
+    body = _workload(snapshot)
+    if body is None:
+        return "", "", ""
+    kind, creator = _KINDS.get(snapshot.target.kind, snapshot.target.kind.capitalize()), body
+    if kind == "Deployment":
+        kind, creator = "ReplicaSet", _newest_replicaset(snapshot) or body
+    if not _lacks(creator):
+        return "", "", ""
+    name = str((creator.get("metadata") or {}).get("name"))
+    label = f"{kind.lower()}/{name}"
+    for event in reversed(events_in(snapshot, events_read(snapshot.target.namespace, kind, name))):
+        if event.reason == "FailedCreate":
+            return _PREFIX.sub("", event.message), event.source, label
+    for one in (creator, body):
+        failure = condition(one, "ReplicaFailure")
+        if failure.get("status") == "True" and failure.get("reason") == "FailedCreate":
+            return str(failure.get("message") or ""), f"{label} condition ReplicaFailure", label
+    return "", "", ""
+
+
+def _lacks(creator: Body) -> bool:
+    """Whether fewer pods were created than are wanted: an old refusal that was got over counts no more."""
+    status, spec = creator.get("status") or {}, creator.get("spec") or {}
+    if "jobTemplate" in spec:
+        return True
+    if "completions" in spec or "backoffLimit" in spec:
+        return not status.get("active") and not status.get("succeeded") and not status.get("conditions")
+    have = int(status.get("currentNumberScheduled", status.get("replicas", 0)) or 0)
+    unavailable = int(status.get("numberUnavailable") or 0) if "desiredNumberScheduled" in status else 0
+    return have < _wanted(creator) or unavailable > 0
+
+
+def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str) -> Symptom:
+    template = (body.get("spec") or {}).get("template") or {}
+    attributes = {
+        "creator": creator,
+        "wanted": str(_wanted(body)),
+        "problem": text[:200],
+        "patch": patch(text, template) if "violates PodSecurity" in text else "",
+        "violated": ", ".join(violations(text)) if "violates PodSecurity" in text else "",
+        **_quota(text),
+        **_limit_range(snapshot, text),
+        **_near(snapshot, text),
+        **_webhook(snapshot, text),
+    }
+    known = {key: value for key, value in attributes.items() if value}
+    notes = [(known[key], "resourcequota") for key in ("amounts",) if key in known]
+    if "existing" in known:
+        notes.append((f"there are {known['existing']}", "list"))
+    if "service_state" in known:
+        notes.append((f"Service {known['service']}: {known['service_state']}", "services, endpoints"))
+    return Symptom("admission.create-failed", WORKLOAD, source, text, known, notes=tuple(notes))
+
+
+def _quota(text: str) -> dict[str, str]:
+    """The amounts by which a quota is exceeded, as numbers."""
+    found = _QUOTA.search(text)
+    if not found:
+        return {}
+    requested, used, limited = (_amounts(found[name]) for name in ("requested", "used", "limited"))
+    rows, shorts = [], []
+    for resource, asked in requested.items():
+        unit = resource.rpartition(".")[2]
+        free = limited.get(resource, Decimal(0)) - used.get(resource, Decimal(0))
+        shown = [
+            show_amount(unit, one)
+            for one in (asked, used.get(resource, Decimal(0)), limited.get(resource, Decimal(0)))
+        ]
+        rows.append(f"{resource}: {shown[0]} asked, {shown[1]} used of {shown[2]}")
+        if asked > free:
+            shorts.append(f"{resource} by {show_amount(unit, asked - free)}")
+    return {"quota": found["quota"], "amounts": "; ".join(rows), "shortfall": ", ".join(shorts)}
+
+
+def _amounts(text: str) -> dict[str, Decimal]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    return {key.strip(): quantity(value) or Decimal(0) for key, _, value in pairs if value}
+
+
+def _limit_range(snapshot: Snapshot, text: str) -> dict[str, str]:
+    if not (" usage per " in text or " ratio per " in text or "must be less than or equal to" in text):
+        return {}
+    names = [
+        str((one.get("metadata") or {}).get("name")) for one in snapshot.items(_limits_read(snapshot)) or []
+    ]
+    return {"limit_range": ", ".join(names)}
+
+
+def _near(snapshot: Snapshot, text: str) -> dict[str, str]:
+    """What exists in place of the service account or class that does not."""
+    searched = [(_ACCOUNT, _accounts_read(snapshot))]
+    for resource, (api, pattern) in _CLASSES.items():
+        searched.append((pattern, list_of(api, resource, metadata=True)))
+    for pattern, read in searched:
+        found = pattern.search(text)
+        names = sorted(str((one.get("metadata") or {}).get("name")) for one in snapshot.items(read) or [])
+        if found and names:
+            return {"nearest": "".join(nearest(found["name"], names, 1)), "existing": ", ".join(names[:8])}
+    return {}
+
+
+def _webhook(snapshot: Snapshot, text: str) -> dict[str, str]:
+    found = _SERVICE.search(text)
+    if not found:
+        return {}
+    service, endpoints = (snapshot.answers.get(read) for read in _webhook_reads(found))
+    state = ""
+    if isinstance(service, Absent):
+        state = "does not exist"
+    elif isinstance(endpoints, Absent):
+        state = "has no endpoints"
+    elif isinstance(endpoints, Found):
+        ready = sum(len(one.get("addresses") or []) for one in endpoints.body.get("subsets") or [])
+        state = f"has {ready} ready endpoints" if ready else "has no ready endpoints"
+    return {"service": f"{found['namespace']}/{found['service']}", "service_state": state}
+
+
+def _terminating(snapshot: Snapshot) -> Iterator[Symptom]:
+    namespace = snapshot.body(get("v1", "namespaces", "", snapshot.target.namespace)) or {}
+    if (namespace.get("status") or {}).get("phase") != "Terminating":
+        return
+    held = [
+        str(one.get("message"))
+        for one in (namespace.get("status") or {}).get("conditions") or []
+        if one.get("status") == "True" and one.get("message")
+    ]
+    text = f"namespace {snapshot.target.namespace} has phase Terminating"
+    notes = tuple((message, "namespace.status.conditions") for message in held)
+    attributes = {"problem": held[0][:160]} if held else {}
+    yield Symptom(
+        "admission.namespace-terminating", WORKLOAD, "namespace.status.phase", text, attributes, notes=notes
+    )
+
+
+def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    kind = snapshot.target.kind
+    if kind in ("deployment", "statefulset", "replicaset") and spec.get("replicas") == 0:
+        yield Symptom(
+            "admission.zero-replicas", WORKLOAD, f"{kind}.spec.replicas", "replicas: 0", {"wanted": "0"}
+        )
+    updated, wanted = int(status.get("updatedReplicas") or 0), int(spec.get("replicas", 1) or 0)
+    if kind == "deployment" and spec.get("paused") and updated < wanted:
+        text = f"paused: true, {updated} of {wanted} pods have the newest template"
+        yield Symptom("admission.paused", WORKLOAD, "deployment.spec.paused", text, {"wanted": str(wanted)})
+    if kind == "cronjob" and spec.get("suspend"):
+        yield Symptom(
+            "admission.suspended", WORKLOAD, "cronjob.spec.suspend", "suspend: true", {"wanted": "0"}
+        )

@@ -60,7 +60,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         (*_END, "command", "shell", "bare_shell", "background", "patch"),
     ),
     "crash.fatal-signal": SymptomKind("the process died of a signal that its own fault raised", _END),
-    "crash.node-restarted": SymptomKind("the node or its runtime went down under the container", _END),
+    "crash.node-restarted": SymptomKind(
+        "the node or its runtime went down under the container", ("stated", *_END)
+    ),
     "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message")),
 }
 _BASES = frozenset(
@@ -126,7 +128,7 @@ def _story(snapshot: Snapshot, pod: Body, end: End) -> Iterator[Symptom]:
     elif end.by in ("memory", "node-memory"):
         yield from _node_memory(snapshot, end)
     elif end.by == "node-restart":
-        yield _symptom(snapshot, end, "crash.node-restarted", end.proof, {}, source=end.proof_source)
+        yield _node_restarted(snapshot, end)
     elif end.by == "kill":
         yield _symptom(snapshot, end, "crash.killed", _sentence(end), {}, notes=_ruled_out(snapshot, end))
     else:
@@ -179,6 +181,17 @@ def _node_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     yield _symptom(
         snapshot, end, "crash.node-out-of-memory", text, {"stated": stated}, source=source, notes=rows
     )
+
+
+def _node_restarted(snapshot: Snapshot, end: End) -> Symptom:
+    """The runtime's record of a lost container, or the kubelet's word that the node was rebooted."""
+    stated = {"stated": "true"} if "rebooted" in end.proof else {}
+    notes = [(_sentence(end), end.source)]
+    changed = next((each for each in reversed(pod_events(snapshot)) if each.reason == "SandboxChanged"), None)
+    if changed:
+        notes.append((changed.message, changed.source))
+    source = end.proof_source
+    return _symptom(snapshot, end, "crash.node-restarted", end.proof, stated, source=source, notes=notes)
 
 
 def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:

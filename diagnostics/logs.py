@@ -1,21 +1,261 @@
-"""Stage logs."""
+"""Stage logs: what the application said last, and what that means.
+
+Only the logs of containers that ended, or run without being ready, are read. A line counts as the reason when
+it is the decisive one of the run that ended; the same words in the middle of a log are a remark.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
 
 from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 
-SYMPTOMS: Mapping[str, SymptomKind] = {}
+from ._ends import End, last_end
+from ._logfacts import PARTICULARS, facts, fact_reads
+from ._logrules import Meaning, meanings
+from ._logtext import ERROR, FATAL, PLAIN, Line, decisive_of, read
+from ._process import is_over, place
+
+_COMMON = ("line", "number", "log", "exit_code", "fatal", "field", "template", "index", *PARTICULARS)
+_MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "dependency-refused": ("a connection to another program was refused", ("host", "port", "socket")),
+    "dependency-not-resolved": ("the name of another program could not be resolved", ("host", "port")),
+    "dependency-timed-out": ("another program did not answer in time", ("host", "port")),
+    "dependency-rejected-credentials": (
+        "another program rejected user, password or token",
+        ("host", "port", "user", "service_kind", "url"),
+    ),
+    "dependency-tls-failed": ("TLS with another program failed", ("host", "port", "problem", "valid_for")),
+    "certificate-expired": ("a certificate is past its end", ("host", "port", "not_after")),
+    "environment-variable-missing": ("a variable that the program needs is not set", ("variable",)),
+    "file-missing": ("a file that the program needs is not there", ("path", "operation")),
+    "configuration-invalid": (
+        "the program rejects its configuration",
+        ("path", "at", "setting", "value", "problem", "program"),
+    ),
+    "permission-denied": ("the program may not use a file", ("path", "operation")),
+    "read-only-filesystem": ("the program writes where nothing can be written", ("path",)),
+    "privileged-port-denied": ("the program may not listen on a port below 1024", ("port",)),
+    "port-in-use": ("the port that the program listens on is taken", ("port",)),
+    "disk-full": ("no space is left where the program writes", ("path",)),
+    "bad-arguments": ("the program does not know its arguments", ("argument", "missing", "value")),
+    "module-missing": ("a module or library is not in the image", ("module", "from_module", "language")),
+    "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "bytes")),
+    "kubernetes-api-forbidden": (
+        "the API server refuses the pod's service account",
+        ("verb", "resource", "api_group", "service_account", "account_namespace", "scope_namespace", "scope", "user"),
+    ),
+    "file-descriptors-exhausted": ("the program may open no more files", ("limit",)),
+    "process-limit": ("the program may start no more processes or threads", ()),
+    "data-directory-incompatible": (
+        "the data on the volume does not suit the program",
+        ("path", "problem", "data_version", "program_version"),
+    ),
+    "runtime-version-mismatch": (
+        "the program needs another version of its runtime",
+        ("runtime", "wanted", "have", "module", "engine", "class_files"),
+    ),
+}
+SYMPTOMS: Mapping[str, SymptomKind] = {
+    "logs.fatal-line": SymptomKind(
+        "the line that says why the container ended; meaning names what the line states, if that is known",
+        ("line", "number", "log", "kind", "exit_code", "meaning"),
+    ),
+    "logs.cluster-agrees": SymptomKind(
+        "the state of the cluster shows why what the log complains about fails", ("meaning",)
+    ),
+    **{
+        f"logs.{what}": SymptomKind(meaning, (*_COMMON, *(name for name in names if name not in _COMMON)))
+        for what, (meaning, names) in _MEANINGS.items()
+    },
+}
+_STARTING = timedelta(seconds=20)
+_OWN_ENDS = frozenset({"itself", "signal"})
+_NO_LOG_MATTERS = frozenset(
+    {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
+)
+_NEAR = 3
+_TAIL = 15
+
+
+@dataclass(frozen=True, slots=True)
+class _Failing:
+    """A container whose words matter now, and its end if it ended."""
+
+    one: Container
+    end: End | None
+
+    @property
+    def ended_itself(self) -> bool:
+        return self.end is not None and self.end.by in _OWN_ENDS and self.end.exit_code != 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One text that a container left: ``current``, ``previous`` or ``terminationMessage``."""
+
+    log: str
+    source: str
+    lines: Sequence[Line]
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """The line that matters in one text, and its meaning if a rule knows it."""
+
+    said: _Said
+    line: Line
+    meaning: Meaning | None
+    near: bool
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """What this stage needs to know."""
-    del snapshot
-    return ()
+    """The logs of failing containers, then what they name in the cluster."""
+    for failing in _failing(snapshot):
+        previous, current = log_reads(snapshot, failing.one.name)
+        yield current
+        if failing.one.last_terminated:
+            yield previous
+        verdict = _verdict(snapshot, failing)
+        if verdict and verdict.meaning:
+            yield from fact_reads(snapshot, verdict.meaning)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
-    """What this stage sees."""
-    del snapshot
-    return ()
+    """The decisive line of each failing container, and what it means."""
+    for failing in _failing(snapshot):
+        verdict = _verdict(snapshot, failing)
+        if verdict is not None:
+            yield from _symptoms(snapshot, failing, verdict)
+
+
+def _failing(snapshot: Snapshot) -> Iterator[_Failing]:
+    pod = pod_of(snapshot)
+    if pod is None or (pod.get("metadata") or {}).get("deletionTimestamp"):
+        return
+    for one in containers(pod, "init", "sidecar", "app"):
+        end = last_end(snapshot, one)
+        if end is not None and not is_over(one, snapshot.clock):
+            if end.by not in _NO_LOG_MATTERS and (end.exit_code or one.kind != "init"):
+                yield _Failing(one, end)
+        elif one.is_running and not one.ready and one.kind != "init":
+            started = one.started_at
+            if started is None or snapshot.clock - started > _STARTING:
+                yield _Failing(one, None)
+
+
+def _said(snapshot: Snapshot, failing: _Failing) -> Iterator[_Said]:
+    """The texts of the run in question, the best one first."""
+    one = failing.one
+    previous, current = log_reads(snapshot, one.name)
+    order = [("current", current), ("previous", previous)]
+    if failing.end is not None and one.is_running:
+        order = [("previous", previous), ("current", current)]
+    for log, request in order:
+        text = log_text(snapshot, request)
+        if text and text.strip():
+            lines = read(text)
+            name = f"log {one.name}" + (" (previous)" if log == "previous" else "")
+            yield _Said(log, name, lines, len(lines) < LOG_LINES)
+    if failing.end is not None:
+        message = str(failing.end.record.get("message") or "")
+        if message.strip():
+            yield _Said("terminationMessage", f"{failing.end.source}.message", read(message), whole=True)
+
+
+def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
+    """What the container said that matters: the first text with a meaning or an error, else any last words."""
+    first: _Verdict | None = None
+    for said in _said(snapshot, failing):
+        line = decisive_of(said.lines)
+        if line is None:
+            continue
+        found = _meant(said, line, ended=failing.end is not None)
+        if found.meaning is not None:
+            return found
+        if first is None or (first.line.weight < ERROR <= line.weight):
+            first = found
+    return first
+
+
+def _meant(said: _Said, line: Line, *, ended: bool) -> _Verdict:
+    """The meaning of the decisive line or of the entry around it; failing that, of the last complaint."""
+    all_found = list(meanings(said.lines))
+    last = said.lines[-1].number
+    order = {id(one): place_ for place_, one in enumerate(all_found)}
+
+    def near(one: Meaning) -> bool:
+        apart = abs(one.line.number - line.number)
+        return one.line.block == line.block or apart <= (_NEAR if line.weight > PLAIN else _NEAR + 2)
+
+    close = [one for one in all_found if near(one)]
+    if close:
+        exact = [one for one in close if one.line.number == line.number]
+        pool = exact or close
+        best = min(pool, key=lambda one: (-one.line.weight, order[id(one)]))
+        return _Verdict(said, line if exact else best.line, _merged(best, close), near=True)
+    tail = [
+        one
+        for one in all_found
+        if last - one.line.number < _TAIL or (one.line.weight >= ERROR and last - one.line.number < 4 * _TAIL)
+    ]
+    # A panic that no rule knows is its own story; a remark before it is not.
+    if tail and (line.weight < FATAL or not ended):
+        best = max(tail, key=lambda one: (one.line.weight, one.line.number, -order[id(one)]))
+        return _Verdict(said, best.line, _merged(best, tail), near=False)
+    return _Verdict(said, line, None, near=False)
+
+
+def _merged(best: Meaning, others: Iterable[Meaning]) -> Meaning:
+    """The meaning with the particulars that the same entry gives elsewhere."""
+    values = dict(best.attributes)
+    for one in others:
+        if one.what == best.what and one.line.block == best.line.block:
+            for key, value in one.attributes.items():
+                values.setdefault(key, value)
+    return Meaning(best.what, best.line, values)
+
+
+def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Iterator[Symptom]:
+    line, said, one = verdict.line, verdict.said, failing.one
+    text = " ".join(line.text.split())[:300]
+    where = f"{said.source}, line {line.number}" if said.whole else f"{said.source}, {_from_end(said, line)}"
+    own = failing.ended_itself and verdict.near
+    common = {"line": text, "number": str(line.number), "log": said.log}
+    if failing.end is not None:
+        common["exit_code"] = str(failing.end.exit_code)
+    time = failing.end.finished if failing.end else None
+    meaning = verdict.meaning
+    if failing.ended_itself:
+        known = {"meaning": meaning.what} if meaning and own else {}
+        yield Symptom(
+            "logs.fatal-line", one.subject, where, text, {**common, "kind": line.kind, **known}, time
+        )
+    if meaning is None or (failing.end is not None and failing.end.exit_code == 0 and line.weight < FATAL):
+        return
+    extra, notes, agrees = facts(snapshot, one, meaning)
+    allowed = SYMPTOMS[f"logs.{meaning.what}"].attributes
+    values = {**meaning.attributes, **common, **place(snapshot, one), **extra, "fatal": "yes" if own else "no"}
+    yield Symptom(
+        f"logs.{meaning.what}",
+        one.subject,
+        where,
+        text,
+        {key: value for key, value in values.items() if value and key in allowed},
+        time,
+        notes=tuple(notes),
+    )
+    if agrees and notes:
+        yield Symptom("logs.cluster-agrees", one.subject, notes[0][1], notes[0][0], {"meaning": meaning.what})
+
+
+def _from_end(said: _Said, line: Line) -> str:
+    back = said.lines[-1].number - line.number
+    return "last line" if back == 0 else f"{back} line{'s' if back > 1 else ''} before its end"
+
+

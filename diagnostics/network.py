@@ -213,7 +213,7 @@ def _narrow_misses(snapshot: Snapshot, pod: Body) -> list[Body]:
 def _missed(service: Body, pod: Body) -> tuple[str, str, str] | None:
     """The one pair of the selector that keeps this pod out: key, wanted value, the pod's value."""
     labels, selector = _labels(pod), _selector(service)
-    wrong = [(key, value) for key, value in selector.items() if labels.get(key) != value]
+    wrong = [(key, str(value)) for key, value in selector.items() if labels.get(key) != value]
     if len(wrong) != 1:
         return None
     key, wanted = wrong[0]

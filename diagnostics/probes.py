@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
-from poddoctor.pod.units import parse_time, quantity, show_cpu, show_duration
+from poddoctor.pod.units import parse_time, show_duration
 
-from ._listening import listening
-from ._probe import (
-    Probe,
-    ProbeKind,
-    declared,
-    failure_of,
-    ports_of,
-    probes_of,
-    program,
-    shorten,
-    status_code,
-    why,
-)
+from ._probe import Probe, ProbeKind, declared, probes_of, shorten
+from ._probe_facts import Unhealthy, attributes_of, grace_of, last_unhealthy, port_notes
 
 _PROBE = (
     "probe",
@@ -87,15 +76,10 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 
-_UNHEALTHY = re.compile(
-    r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
-    re.DOTALL,
-)
 _KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
 _OUTLIVED = timedelta(minutes=2)
 _SIGNALS = (137, 143)
-_STARTUP_SECONDS = 300
 _GATES = (
     ("target-health.elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
     ("target-health.alb.ingress.k8s.aws/", "the AWS Load Balancer Controller"),
@@ -104,16 +88,6 @@ _GATES = (
     ("InPlaceUpdateReady", "OpenKruise"),
     ("apps.kruise.io/", "OpenKruise"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class _Unhealthy:
-    """An Unhealthy event, taken apart."""
-
-    kind: ProbeKind
-    counts: bool
-    text: str
-    event: Event
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -157,14 +131,14 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     probes = {probe.kind: probe for probe in probes_of(one)}
     if not probes:
         return
-    unhealthy = _unhealthy(one, events)
+    unhealthy = last_unhealthy(one, events)
     killed = _killed(snapshot, one, probes, unhealthy, events)
     yield from killed
     if killed:
         ready = unhealthy.get("readiness")
         if ready and "readiness" in probes and not killed[0].past:
             yield _event_symptom(
-                one, ready, _attributes(snapshot, one, probes["readiness"], ready, "unready")
+                one, ready, attributes_of(snapshot, one, probes["readiness"], ready, "unready")
             )
         return
     yield from _maybe_killed(snapshot, one, probes, unhealthy, events)
@@ -176,22 +150,6 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
         yield from _not_ready(snapshot, one, probes["readiness"], unhealthy.get("readiness"))
 
 
-def _unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, _Unhealthy]:
-    """The last counted failure of each probe; an errored try only where there is nothing else."""
-    last: dict[ProbeKind, _Unhealthy] = {}
-    for event in events:
-        found = _UNHEALTHY.match(event.message) if event.reason == "Unhealthy" else None
-        if not found or event.container not in ("", one.name) or found[2] == "warning":
-            continue
-        kind: ProbeKind = found[1].lower()  # type: ignore[assignment]
-        seen = _Unhealthy(kind, found[2] == "failed", found[3].strip(), event)
-        # The tries that the program's end cuts short say nothing about why it ended.
-        if kind in last and last[kind].counts and (not seen.counts or "EOF" in seen.text):
-            continue
-        last[kind] = seen
-    return last
-
-
 # --- killed ------------------------------------------------------------------------------------------------
 
 
@@ -199,7 +157,7 @@ def _killed(
     snapshot: Snapshot,
     one: Container,
     probes: Mapping[ProbeKind, Probe],
-    unhealthy: Mapping[ProbeKind, _Unhealthy],
+    unhealthy: Mapping[ProbeKind, Unhealthy],
     events: list[Event],
 ) -> list[Symptom]:
     killing = _killing_event(one, events)
@@ -212,7 +170,7 @@ def _killed(
     past = _over(one, event, snapshot.clock)
     seen = unhealthy.get(kind)
     lived = _lived(one)
-    values = _attributes(snapshot, one, probe, seen, "kills")
+    values = attributes_of(snapshot, one, probe, seen, "kills")
     values |= {"times": str(max(event.count, one.restarts, 1)), "exit_code": _exit_code(one)}
     if lived:
         values["lived"] = show_duration(lived)
@@ -227,7 +185,7 @@ def _killed(
             {key: value for key, value in values.items() if value},
             event.time,
             past,
-            (*_seen_note(seen), *_port_notes(one, values)),
+            (*_seen_note(seen), *port_notes(one, values)),
         ),
         Symptom(
             "probes.killing-event",
@@ -307,18 +265,9 @@ def _budget_text(probe: Probe, lived: timedelta | None, values: Mapping[str, str
     return text
 
 
-def _seen_note(seen: _Unhealthy | None) -> Iterator[tuple[str, str]]:
+def _seen_note(seen: Unhealthy | None) -> Iterator[tuple[str, str]]:
     if seen:
         yield shorten(seen.event.message, 300), seen.event.source
-
-
-def _port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    if values.get("failure") != "refused":
-        return
-    if values.get("mismatch"):
-        yield f"declared ports: {values.get('declared') or 'none'}", f"{one.spec_path}.ports"
-    if values.get("listens_on"):
-        yield f"the program says it listens on {values['listens_on']}", f"log {one.name}"
 
 
 def _starts_slowly(
@@ -332,7 +281,7 @@ def _starts_slowly(
     ):
         return False
     if probe.kind == "liveness" and lived is not None:
-        limit = probe.budget + 2 * probe.period + 5 + (probe.grace or _grace(snapshot))
+        limit = probe.budget + 2 * probe.period + 5 + (probe.grace or grace_of(snapshot))
         if lived.total_seconds() > limit:
             return False
     return probe.kind == "startup" or bool(_starting_line(snapshot, one))
@@ -353,16 +302,11 @@ def _starting_line(snapshot: Snapshot, one: Container) -> str:
     return ""
 
 
-def _grace(snapshot: Snapshot) -> int:
-    seconds = ((pod_of(snapshot) or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
-    return 30 if seconds is None else int(seconds)
-
-
 def _maybe_killed(
     snapshot: Snapshot,
     one: Container,
     probes: Mapping[ProbeKind, Probe],
-    unhealthy: Mapping[ProbeKind, _Unhealthy],
+    unhealthy: Mapping[ProbeKind, Unhealthy],
     events: list[Event],
 ) -> Iterator[Symptom]:
     """An end by SIGTERM or SIGKILL with a probe that can kill, when the events are gone."""
@@ -376,21 +320,31 @@ def _maybe_killed(
     # Kubelet cannot have killed it before the probe had failed often enough.
     if lived is None or lived.total_seconds() < probe.delay + (probe.failures - 1) * probe.period - 1:
         return
-    values = _attributes(snapshot, one, probe, seen, "kills")
+    values = attributes_of(snapshot, one, probe, seen, "kills")
     values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
     clock_over = one.is_running and one.ready and _serves_again(one, snapshot.clock)
+    # Enough failures in that very run say it nearly as well as the lost event would.
+    counted = seen is not None and seen.counts and seen.event.count >= probe.failures
+    in_time = seen is not None and _within(end, seen.event)
+    values["times"] = str(max(one.restarts, 1))
     yield Symptom(
-        "probes.maybe-killed",
+        "probes.killed" if counted and in_time else "probes.maybe-killed",
         one.subject,
         f"{one.status_path}.{'state' if one.terminated else 'lastState'}.terminated",
         f"exit code {end.get('exitCode')} after {show_duration(lived)}, reason {end.get('reason') or 'none'}",
         {key: value for key, value in values.items() if value},
         parse_time(end.get("finishedAt")),
         clock_over,
-        ((_budget_text(probe, lived, values), f"{one.spec_path}.{probe.field}"), *_port_notes(one, values)),
+        ((_budget_text(probe, lived, values), f"{one.spec_path}.{probe.field}"), *port_notes(one, values)),
     )
     if seen:
         yield _event_symptom(one, seen, values, past=clock_over)
+
+
+def _within(end: Body, event: Event) -> bool:
+    """Whether the probe's last failure fell into the run that ended, or into the one that followed it."""
+    started = parse_time(end.get("startedAt"))
+    return event.time is not None and started is not None and event.time >= started
 
 
 def _ends_often(one: Container, clock: datetime) -> bool:
@@ -411,12 +365,12 @@ def _crashes_by_itself(one: Container, clock: datetime) -> bool:
 
 
 def _not_started(
-    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None
+    snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None
 ) -> Iterator[Symptom]:
     running = snapshot.clock - one.started_at if one.started_at else None
     errored = seen is not None and not seen.counts
     unknown_port = bool(probe.port_name) and not probe.port
-    values = _attributes(snapshot, one, probe, seen, "never-started")
+    values = attributes_of(snapshot, one, probe, seen, "never-started")
     if running is not None and running.total_seconds() <= probe.budget and not (errored or unknown_port):
         yield _starting(one, probe, values, running)
         if seen and values.get("failure") in ("scheme", "grpc-unimplemented"):
@@ -432,11 +386,9 @@ def _not_started(
         yield _event_symptom(one, seen, values)
 
 
-def _not_ready(
-    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None
-) -> Iterator[Symptom]:
+def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None) -> Iterator[Symptom]:
     running = snapshot.clock - one.started_at if one.started_at else None
-    values = _attributes(snapshot, one, probe, seen, "unready")
+    values = attributes_of(snapshot, one, probe, seen, "unready")
     known = values.get("failure") in ("port-unknown", "command-missing")
     if running is not None and running.total_seconds() <= probe.budget and not known:
         yield _starting(one, probe, values, running)
@@ -463,7 +415,7 @@ def _state(name: str, one: Container, probe: Probe, values: Mapping[str, str], t
             f"{probe.asks}, {probe.arithmetic}, timeout {probe.timeout}s",
             f"{one.spec_path}.{probe.field}",
         ),
-        *_port_notes(one, values),
+        *port_notes(one, values),
     ]
     attributes = {key: value for key, value in values.items() if value}
     return Symptom(name, one.subject, one.status_path, text, attributes, one.started_at, notes=tuple(notes))
@@ -478,91 +430,13 @@ def _port_unknown(one: Container, probe: Probe, values: Mapping[str, str]) -> It
 
 
 def _event_symptom(
-    one: Container, seen: _Unhealthy, values: Mapping[str, str], *, past: bool = False
+    one: Container, seen: Unhealthy, values: Mapping[str, str], *, past: bool = False
 ) -> Symptom:
     text = shorten(seen.event.message, 300) + (f" ({seen.event.count} times)" if seen.event.count > 1 else "")
     attributes = {key: value for key, value in values.items() if value}
     return Symptom(
         "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past
     )
-
-
-def _attributes(
-    snapshot: Snapshot, one: Container, probe: Probe, seen: _Unhealthy | None, effect: str
-) -> dict[str, str]:
-    """All that titles and commands need of a probe and its failure."""
-    text = seen.text if seen else ""
-    failure = failure_of(text, probe) if seen else ""
-    if probe.port_name and not probe.port:
-        failure = "port-unknown"
-    values = {
-        "probe": probe.kind,
-        "probe_field": probe.field,
-        "field": "initContainers" if one.kind == "sidecar" else "containers",
-        "handler": probe.handler,
-        "port": probe.port,
-        "port_name": probe.port_name,
-        "path": probe.path if probe.handler == "http" else "",
-        "scheme": probe.scheme if probe.handler == "http" else "",
-        "other_scheme": {"HTTP": "HTTPS", "HTTPS": "HTTP"}.get(probe.scheme, ""),
-        "command": program(probe),
-        "delay": str(probe.delay),
-        "period": str(probe.period),
-        "timeout": str(probe.timeout),
-        "threshold": str(probe.failures),
-        "budget": f"{probe.budget}s",
-        "grace": str(_grace(snapshot)),
-        "declared": declared(one),
-        "cpu_limit": _cpu_limit(one),
-        "suggested_timeout": str(max(5, probe.timeout * 2)),
-        "suggested_threshold": str(_threshold_for(probe)),
-        "startup_threshold": str(max(30, -(-_STARTUP_SECONDS // probe.period))),
-        "has_startup": "yes" if one.spec.get("startupProbe") else "no",
-        "failure": failure,
-        "status": status_code(text),
-        "why": why(probe, failure, text) if failure else "",
-        "counts": ("yes" if seen.counts else "no") if seen else "",
-        "effect": effect,
-    }
-    return values | _port_values(snapshot, one, probe, failure)
-
-
-def _threshold_for(probe: Probe) -> int:
-    """Enough failures for four times today's budget, and at least five minutes."""
-    return max(-(-4 * probe.budget // probe.period), -(-_STARTUP_SECONDS // probe.period))
-
-
-def _cpu_limit(one: Container) -> str:
-    limit = quantity(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu"))
-    return show_cpu(limit) if limit is not None else ""
-
-
-def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
-    """Which port was probably meant: declared by the container, or named in its log."""
-    values: dict[str, str] = {}
-    numbers = [
-        str(port.get("containerPort")) for port in ports_of(one) if port.get("protocol", "TCP") == "TCP"
-    ]
-    if failure == "port-unknown" and ports_of(one):
-        named = [str(port["name"]) for port in ports_of(one) if port.get("name")]
-        values["other_port"] = numbers[0] if len(numbers) == 1 else ""
-        values["other_port_name"] = named[0] if len(named) == 1 else ""
-    if failure not in ("refused", "timeout"):
-        return values
-    spoken = listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
-    ports = {place.port for place in spoken}
-    if spoken and failure == "refused":
-        values["listens_on"] = ", ".join(dict.fromkeys(str(place) for place in spoken))
-    if probe.port in ports:
-        local = [place for place in spoken if place.port == probe.port]
-        if failure == "refused" and all(place.loopback for place in local):
-            values |= {"loopback": "yes", "mismatch": "yes"}
-        return values
-    if failure == "refused" and ports:
-        return values | {"mismatch": "yes", "other_port": min(ports) if len(ports) == 1 else ""}
-    if failure == "refused" and numbers and probe.port not in numbers:
-        return values | {"mismatch": "yes", "other_port": numbers[0] if len(numbers) == 1 else ""}
-    return values
 
 
 # --- readiness gates ---------------------------------------------------------------------------------------

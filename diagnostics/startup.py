@@ -211,6 +211,8 @@ def _enriched(
     elif problem == "directory":
         found["directory"] = str(one.spec.get("workingDir") or details.get("directory") or "")
         found["source"] = "spec" if one.spec.get("workingDir") else "image"
+        if found["directory"] and not found["directory"].startswith("/"):
+            found["why"] = "it is not an absolute path"
     elif problem == "memory":
         found.update(_memory(one))
     elif problem == "user":

@@ -8,6 +8,7 @@ to the scheduler, and its answer is compared with ours: the same fit or not, and
 from __future__ import annotations
 
 import contextlib
+import json
 import random
 import time
 from collections import Counter
@@ -25,7 +26,14 @@ from poddoctor.diagnostics import _world as worlds
 FAKE = "poddoctor.dev/fake"
 NAMESPACE = "scheduling-agreement"
 BATCHES, PROBES, NODES = 11, 34, 6
-STATES = ("not-ready", "unreachable", "memory-pressure", "disk-pressure", "pid-pressure", "network-unavailable")
+STATES = (
+    "not-ready",
+    "unreachable",
+    "memory-pressure",
+    "disk-pressure",
+    "pid-pressure",
+    "network-unavailable",
+)
 ZONES = ("a", "b", "c")
 APPS = ("web", "api", "db")
 Json = Any
@@ -193,7 +201,10 @@ def _probe(dice: random.Random, index: int) -> Json:
     }
     if dice.random() < 0.4:
         spec["initContainers"] = [
-            {**_container(dice, f"init-{n}", 20), **({"restartPolicy": "Always"} if dice.random() < 0.5 else {})}
+            {
+                **_container(dice, f"init-{n}", 20),
+                **({"restartPolicy": "Always"} if dice.random() < 0.5 else {}),
+            }
             for n in range(dice.randint(1, 3))
         ]
     affinity: Json = {}
@@ -218,8 +229,6 @@ class Cluster:
         self.api = client.CoreV1Api()
 
     def raw(self, path: str) -> Json:
-        import json
-
         answer = self.api.api_client.param_serialize("GET", path, auth_settings=["BearerToken"])
         return json.loads(self.api.api_client.call_api(*answer).read())
 
@@ -230,7 +239,9 @@ class Cluster:
                 self.api.delete_node(node.metadata.name)
         pods = self.raw("/api/v1/pods")["items"]
         for pod in pods:
-            if pod["metadata"]["namespace"] == NAMESPACE or str(pod["spec"].get("nodeName")).startswith("fake-"):
+            if pod["metadata"]["namespace"] == NAMESPACE or str(pod["spec"].get("nodeName")).startswith(
+                "fake-"
+            ):
                 self.drop(pod["metadata"]["name"], pod["metadata"]["namespace"])
 
     def create(self, body: Json) -> bool:
@@ -283,11 +294,26 @@ def _world(cluster: Cluster, pod: Json) -> worlds.World:
     return worlds.World(bare, NAMESPACE, nodes, tuple(active), None, True, (), labels)
 
 
-def _expected(verdicts: Sequence[_predicates.Verdict]) -> Counter[str]:
+def _only_nodes(pod: Mapping[str, Json]) -> set[str] | None:
+    """The nodes that matchFields leave: the scheduler sorts out all others before it runs any filter."""
+    affinity = (pod["spec"].get("affinity") or {}).get("nodeAffinity") or {}
+    names: set[str] = set()
+    for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution", {}).get(
+        "nodeSelectorTerms", []
+    ):
+        fields = [one for one in term.get("matchFields") or [] if one["operator"] == "In"]
+        if not fields:
+            return None
+        names.update(fields[0]["values"])
+    return names or None
+
+
+def _expected(pod: Mapping[str, Json], verdicts: Sequence[_predicates.Verdict]) -> Counter[str]:
     """The reasons that the scheduler should count: those of the first filter that each node fails."""
     found: Counter[str] = Counter()
+    only = _only_nodes(pod)
     for one in verdicts:
-        kind = _choice.first(one)
+        kind = "affinity" if only and one.name not in only else _choice.first(one)
         kind = "taint" if kind in ("control-plane", "node-state") else _predicates.IN_MESSAGE.get(kind, kind)
         if kind in ("resources", "pods"):
             found.update(failure.resource for failure in one.of("resources", "exceeds"))
@@ -315,8 +341,8 @@ def _difference(pod: Mapping[str, Json], verdicts: Sequence[_predicates.Verdict]
     message = next(one["message"] for one in pod["status"]["conditions"] if one["type"] == "PodScheduled")
     if fitting:
         return f"we say {fitting} fit, the scheduler: {message}"
-    if _said(message) != _expected(verdicts):
-        return f"the scheduler: {message}; we: {_expected(verdicts)} {ours}"
+    if _said(message) != _expected(pod, verdicts):
+        return f"the scheduler: {message}; we: {_expected(pod, verdicts)} {ours}"
     return ""
 
 
@@ -338,7 +364,10 @@ def test_we_judge_as_the_scheduler_does(cluster: Cluster) -> None:
                 continue
             pod = cluster.answer(body["metadata"]["name"])
             verdicts = _predicates.judge(_world(cluster, pod))
-            placed, refused = placed + bool(pod["spec"].get("nodeName")), refused + (not pod["spec"].get("nodeName"))
+            placed, refused = (
+                placed + bool(pod["spec"].get("nodeName")),
+                refused + (not pod["spec"].get("nodeName")),
+            )
             if difference := _difference(pod, verdicts):
                 differences.append(f"{body}\n  {difference}")
             cluster.drop(body["metadata"]["name"])

@@ -179,7 +179,8 @@ class Cluster:
 
     def _handle(self, exchange: Exchange) -> pycurl.Curl:
         connection = self._connection
-        handle = request(exchange, self._credentials.headers, self._end)
+        headers = (*trust.host_header(connection), *self._credentials.headers)
+        handle = request(exchange, headers, self._end)
         trust.route(handle, connection)
         if exchange.url.startswith("https"):
             trust.secure(handle, connection, self._credentials, self._keep)
@@ -218,6 +219,10 @@ class Cluster:
         return bool(expired(self._credentials))
 
     def _transfer(self, exchanges: Sequence[Exchange]) -> None:
+        if time.monotonic() >= self._end:
+            for one in exchanges:
+                one.error = (pycurl.E_OPERATION_TIMEDOUT, f"the time of {self._timeout:.3g} s is used up")
+            return
         new = list(exchanges)
         if self._greeting is None and not self._reached:
             # It travels with the first wave, and is waited for when somebody wants to know.

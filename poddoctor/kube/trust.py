@@ -45,8 +45,8 @@ def route(handle: pycurl.Curl, connection: Connection) -> None:
         handle.setopt(pycurl.PROXY, "")
 
 
-def rename(handle: pycurl.Curl, connection: Connection, url: str) -> list[str]:
-    """Goes to the same address under the name of ``tls-server-name``; gives the headers that this needs.
+def rename(handle: pycurl.Curl, connection: Connection, url: str) -> None:
+    """Goes to the same address under the name of ``tls-server-name``.
 
     libcurl verifies against the URL's host: so the name stands there, and is led to the address.
     """
@@ -55,7 +55,13 @@ def rename(handle: pycurl.Curl, connection: Connection, url: str) -> list[str]:
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
     handle.setopt(pycurl.CONNECT_TO, [f"{name}:{port}:{host}:{port}"])
     handle.setopt(pycurl.URL, url.replace(f"//{parts.netloc}", f"//{name}:{port}", 1).encode())
-    return [f"Host: {parts.netloc}"]
+
+
+def host_header(connection: Connection) -> tuple[tuple[str, str], ...]:
+    """The header that keeps the server's own name where ``rename`` puts another into the URL."""
+    if not connection.tls_server_name:
+        return ()
+    return (("Host", urlsplit(connection.server).netloc.rpartition("@")[2]),)
 
 
 def _is_loopback(host: str) -> bool:

@@ -189,7 +189,10 @@ class FakeServer:
         body = reply.body if isinstance(reply.body, bytes) else None
         if body is None:
             body = reply.body.encode() if isinstance(reply.body, str) else json.dumps(reply.body).encode()
-        head = [(key.encode(), value.encode()) for key, value in reply.headers.items()]
+        kind = "text/plain" if isinstance(reply.body, str) else "application/json"
+        head = [
+            (key.encode(), value.encode()) for key, value in {"content-type": kind, **reply.headers}.items()
+        ]
         await send({"type": "http.response.start", "status": reply.status, "headers": head})
         await send({"type": "http.response.body", "body": body})
 

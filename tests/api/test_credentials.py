@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import time
@@ -137,3 +138,92 @@ def test_token_file_and_basic(tmp_path: Path, kubeconfig: Write) -> None:
 def test_a_missing_token_file_is_told(kubeconfig: Write) -> None:
     with pytest.raises(CredentialsFailed, match="cannot read the token file"):
         obtain(resolve(kubeconfig("http://x", {"tokenFile": os.devnull + "/x"}), None), 5)
+
+
+def test_an_empty_token_file_is_told(tmp_path: Path, kubeconfig: Write) -> None:
+    (tmp_path / "token").write_text("\n")
+    with pytest.raises(CredentialsFailed, match="is empty"):
+        obtain(resolve(kubeconfig("http://x", {"tokenFile": "token"}), None), 5)
+
+
+def test_a_token_with_a_line_break_is_not_sent(kubeconfig: Write) -> None:
+    with pytest.raises(CredentialsFailed, match="line break"):
+        obtain(resolve(kubeconfig("http://x", {"token": "a\r\nImpersonate-User: root"}), None), 5)
+
+
+def test_half_a_pair_is_told(authority: Authority, kubeconfig: Write) -> None:
+    certificate, key = authority.issue("half")
+    for name, path, missing in (("certificate", certificate, "key"), ("key", key, "certificate")):
+        config = kubeconfig("https://x", {f"client-{name}": str(path)})
+        with pytest.raises(CredentialsFailed, match=f"the client {missing} is missing"):
+            obtain(resolve(config, None), 5)
+
+
+def test_an_encrypted_key_is_told(authority: Authority, tmp_path: Path, kubeconfig: Write) -> None:
+    certificate, _ = authority.issue("locked")
+    (tmp_path / "locked.key").write_text("-----BEGIN ENCRYPTED PRIVATE KEY-----\n")
+    user = {"client-certificate": str(certificate), "client-key": "locked.key"}
+    with pytest.raises(CredentialsFailed, match="the client key is encrypted: decrypt it"):
+        obtain(resolve(kubeconfig("https://x", user), None), 5)
+
+
+def test_a_token_wins_over_a_plugin(tmp_path: Path, kubeconfig: Write) -> None:
+    user = {**plugin(tmp_path, "exit 1"), "token": "own"}
+    assert dict(obtain(resolve(kubeconfig("http://x", user), None), 5).headers) == {
+        "Authorization": "Bearer own"
+    }
+
+
+def test_a_plugin_gets_its_environment_and_the_clusters_authority(
+    tmp_path: Path, authority: Authority, kubeconfig: Write
+) -> None:
+    seen = tmp_path / "seen.json"
+    user = plugin(tmp_path, f'printf %s "$KUBERNETES_EXEC_INFO" > {seen}\n{credential(token="t")}')
+    user["exec"] |= {"provideClusterInfo": True, "env": [{"name": "KUBERNETES_EXEC_INFO", "value": "no"}]}
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "a"}}
+    cluster = {"certificate-authority": str(authority.path), "extensions": [extension]}
+    obtain(resolve(kubeconfig("https://x", user, cluster), None), 5)
+    told = json.loads(seen.read_text())
+    assert told["apiVersion"] == "client.authentication.k8s.io/v1"
+    assert told["kind"] == "ExecCredential"
+    assert told["spec"]["cluster"] == {
+        "server": "https://x",
+        "certificate-authority-data": base64.b64encode(authority.path.read_bytes()).decode(),
+        "config": {"audience": "a"},
+    }
+
+
+def test_what_a_hanging_plugin_started_ends_with_it(tmp_path: Path, kubeconfig: Write) -> None:
+    user = plugin(tmp_path, f"sleep 30 & echo $! > {tmp_path}/pid; wait")
+    with pytest.raises(CredentialsFailed, match="no answer"):
+        Cluster.open(kubeconfig("http://127.0.0.1:1", user), None, 0.5)
+    child = Path(f"/proc/{(tmp_path / 'pid').read_text().strip()}/stat")
+    for _ in range(50):
+        if not child.exists() or child.read_text().split()[2] == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail("the child of the plugin is still there")
+
+
+def test_a_plugin_that_needs_a_terminal_says_so(
+    tmp_path: Path, kubeconfig: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    user = plugin(tmp_path, credential(token="t"))
+    user["exec"]["interactiveMode"] = "Always"
+    monkeypatch.setattr("sys.stdin", open(os.devnull))  # noqa: SIM115, PTH123
+    with pytest.raises(CredentialsFailed, match="needs a terminal"):
+        obtain(resolve(kubeconfig("http://x", user), None), 5)
+
+
+def test_a_plugin_of_an_unknown_version_is_not_run(tmp_path: Path, kubeconfig: Write) -> None:
+    user = plugin(tmp_path, f"touch {tmp_path}/ran", "v1alpha1")
+    with pytest.raises(CredentialsFailed, match="v1alpha1: v1 or v1beta1 is needed"):
+        obtain(resolve(kubeconfig("http://x", user), None), 5)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_odd_impersonation_is_encoded(kubeconfig: Write) -> None:
+    user = {"token": "t", "as": "jäne", "as-user-extra": {"example.com/scope": ["a b"]}}
+    headers = dict(obtain(resolve(kubeconfig("http://x", user), None), 5).headers)
+    assert headers["Impersonate-User"] == "jäne"
+    assert headers["Impersonate-Extra-example.com%2Fscope"] == "a b"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import stat
 from collections.abc import Callable
 from datetime import timezone
@@ -239,7 +238,7 @@ def test_without_blobs_certificates_are_private_files_for_a_while(
         assert cluster.ask([POD]) == {POD: Found({})}
         files = list(folder.iterdir())
         assert len(files) == 3
-        assert {stat.S_IMODE(os.stat(file).st_mode) for file in files} == {0o600}
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
         cluster.close()
     assert not list(folder.iterdir())
 

@@ -1,0 +1,191 @@
+"""What the pod and the cluster add to the meaning of a log line: attributes for titles and commands, evidence."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from poddoctor.model import Read, Snapshot
+from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.names import nearest
+from poddoctor.pod.reads import pod_of
+from poddoctor.pod.units import quantity, show_bytes
+
+from . import _logworld
+from ._logrules import Meaning
+
+PARTICULARS = (
+    *_logworld.PARTICULARS,
+    *("volume", "mount", "volume_kind", "mount_read_only", "nearest_variable", "user_id", "group_id", "sibling_port"),
+    *("memory_limit", "suggested_heap", "suggested_limit", "cluster_scope", "same_namespace", "group_arg", "read_only_root"),
+    *("java_wanted", "java_have", "non_root", "arguments", "owner_group", "binding", "absolute", "directory", "words_in"),
+)
+_CONNECTS = frozenset(
+    {
+        "dependency-refused",
+        "dependency-not-resolved",
+        "dependency-timed-out",
+        "dependency-rejected-credentials",
+        "dependency-tls-failed",
+        "certificate-expired",
+    }
+)
+_Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
+_PATH_IN_LINE = re.compile(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
+
+
+def fact_reads(snapshot: Snapshot, meaning: Meaning) -> Iterator[Read]:
+    """What to ask about the things that a line names."""
+    if meaning.what in _CONNECTS:
+        yield from _logworld.host_reads(snapshot, meaning.attributes.get("host", ""))
+
+
+def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """Attributes, evidence rows, and whether the cluster shows why it fails."""
+    if meaning.what in _CONNECTS:
+        joined = _logworld.join(
+            snapshot, one, meaning.attributes.get("host", ""), meaning.attributes.get("port", "")
+        )
+        agrees = joined.agrees and meaning.what in ("dependency-refused", "dependency-not-resolved")
+        agrees = agrees or (joined.agrees and meaning.what == "dependency-timed-out")
+        return dict(joined.attributes), list(joined.notes), agrees
+    table = {
+        "environment-variable-missing": _variable,
+        "file-missing": _path,
+        "permission-denied": _path,
+        "read-only-filesystem": _path,
+        "disk-full": _path,
+        "data-directory-incompatible": _path,
+        "configuration-invalid": _path,
+        "port-in-use": _port,
+        "privileged-port-denied": _privileged,
+        "bad-arguments": _arguments,
+        "heap-exhausted": _heap,
+        "kubernetes-api-forbidden": _forbidden,
+        "runtime-version-mismatch": _runtime,
+    }
+    handler = table.get(meaning.what)
+    return handler(snapshot, one, meaning) if handler else ({}, [], False)
+
+
+def _variable(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """Whether the container's own list has that variable, or one that is nearly called so."""
+    del snapshot
+    wanted = meaning.attributes.get("variable", "")
+    names = [str(each.get("name")) for each in one.spec.get("env") or []]
+    if not wanted or wanted in names:
+        row = f"{wanted} is given to the container, but may be empty" if wanted else ""
+        return {}, [(row, f"{one.spec_path}.env")] if row else [], False
+    found: dict[str, str] = {}
+    rows = [(f"{wanted} is not among the container's env ({len(names)} set)", f"{one.spec_path}.env")]
+    if close := nearest(wanted, names, 1):
+        found["nearest_variable"] = close[0]
+        rows.append((f"{close[0]} is set", f"{one.spec_path}.env"))
+    sources = one.spec.get("envFrom") or []
+    return found, rows, not sources
+
+
+def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    pod = pod_of(snapshot) or {}
+    path = meaning.attributes.get("path", "")
+    found: dict[str, str] = {}
+    if not path and (seen := _PATH_IN_LINE.search(meaning.line.text)):
+        path = found["path"] = seen[1]
+    mount, rows = _logworld.mounted(one, pod, path)
+    found |= mount
+    if path.startswith("/"):
+        found["absolute"] = "yes"
+        if not mount and path.count("/") > 1:
+            found["directory"] = path.rpartition("/")[0]
+        elif not mount:
+            found["directory"] = path
+    security = one.spec.get("securityContext") or {}
+    whole = (pod.get("spec") or {}).get("securityContext") or {}
+    agrees = False
+    if security.get("readOnlyRootFilesystem") and not mount:
+        found["read_only_root"] = "yes"
+        rows.append(("readOnlyRootFilesystem: true", f"{one.spec_path}.securityContext"))
+        agrees = meaning.what == "read-only-filesystem"
+    if mount.get("mount_read_only") or mount.get("volume_kind") in ("configMap", "secret", "projected"):
+        agrees = agrees or meaning.what == "read-only-filesystem"
+    user = security.get("runAsUser", whole.get("runAsUser"))
+    group = security.get("runAsGroup", whole.get("runAsGroup"))
+    if user is not None:
+        found["user_id"] = str(user)
+        rows.append((f"runs as user {user}", f"{one.spec_path}.securityContext"))
+        found["owner_group"] = str(whole.get("fsGroup") or group or user)
+    elif security.get("runAsNonRoot") or whole.get("runAsNonRoot"):
+        found["non_root"] = "yes"
+    return found, rows, agrees
+
+
+def _port(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """Another container of the same pod that declares, or complains about, the same port."""
+    port = meaning.attributes.get("port", "")
+    for other in containers(pod_of(snapshot) or {}, "app", "sidecar"):
+        declared = [str(each.get("containerPort")) for each in other.spec.get("ports") or []]
+        if other.name != one.name and port and port in declared:
+            row = f"container {other.name} declares port {port}: containers of a pod share its ports"
+            return {"sibling_port": other.name}, [(row, other.spec_path)], True
+    return {}, [], False
+
+
+def _privileged(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    found, rows, _ = _path(snapshot, one, meaning)
+    found.pop("path", None)
+    drop = ((one.spec.get("securityContext") or {}).get("capabilities") or {}).get("drop") or []
+    if drop:
+        rows.append((f"capabilities dropped: {', '.join(map(str, drop))}", f"{one.spec_path}.securityContext"))
+    return {key: found[key] for key in ("user_id", "non_root") if key in found}, rows, bool(drop or found.get("user_id"))
+
+
+def _arguments(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    del snapshot
+    words = [str(word) for word in [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]]
+    wrong = meaning.attributes.get("argument", "")
+    if not words:
+        return {}, [], False
+    line = " ".join(words)[:160]
+    words_in = "args" if one.spec.get("args") else "command"
+    return {"arguments": line, "words_in": words_in}, [(line, one.spec_path)], bool(wrong) and any(wrong.strip("-") in word for word in words)
+
+
+def _heap(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """The heap against the container's limit: three quarters of it are usually safe."""
+    del snapshot, meaning
+    limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
+    amount = quantity(limit) if limit else None
+    if amount is None:
+        return {}, [("no memory limit is set: the runtime takes its heap from the node's memory", f"{one.spec_path}.resources")], False
+    mebibytes = int(amount) // (1 << 20)
+    found = {"memory_limit": str(limit), "suggested_heap": str(max(1, mebibytes * 3 // 4)), "suggested_limit": show_bytes(amount * 2)}
+    return found, [(f"memory limit {limit}", f"{one.spec_path}.resources")], False
+
+
+def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    del one
+    values = meaning.attributes
+    space = values.get("scope_namespace", "")
+    group, resource = values.get("api_group", ""), values.get("resource", "")
+    plain, _, sub = resource.partition("/")
+    named = f"{plain}.{group}" if group else plain
+    found = {
+        "group_arg": f"{named}/{sub}" if sub else named,
+        "cluster_scope": "" if space else "yes",
+        "same_namespace": "yes" if space else "",
+        "binding": f"{values.get('service_account', 'reader')}-{values.get('verb', 'read')}-{plain}",
+    }
+    account = ((pod_of(snapshot) or {}).get("spec") or {}).get("serviceAccountName") or "default"
+    rows = [(f"the pod runs as service account {account}", "pod.spec.serviceAccountName")]
+    return {key: value for key, value in found.items() if value}, rows, account == values.get("service_account")
+
+
+def _runtime(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """Java class file versions as Java versions."""
+    del snapshot
+    values = meaning.attributes
+    row = [(f"image {one.spec.get('image')}", one.spec_path)]
+    if values.get("class_files") and values.get("wanted", "").isdigit() and values.get("have", "").isdigit():
+        wanted, have = str(int(values["wanted"]) - 44), str(int(values["have"]) - 44)
+        return {"java_wanted": wanted, "java_have": have, "wanted": wanted, "have": have}, row, False
+    return {}, row, False

@@ -1,0 +1,139 @@
+"""What titles and commands need of a probe and its failure: numbers, suggestions, the port that was meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from poddoctor.model import Snapshot
+from poddoctor.pod.containers import Container
+from poddoctor.pod.reads import Event, log_reads, log_text, pod_of
+from poddoctor.pod.units import quantity, show_cpu
+
+from ._listening import listening
+from ._probe import Probe, ProbeKind, declared, failure_of, ports_of, program, status_code, why
+
+_UNHEALTHY = re.compile(
+    r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
+    re.DOTALL,
+)
+_STARTUP_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Unhealthy:
+    """An Unhealthy event, taken apart."""
+
+    kind: ProbeKind
+    counts: bool
+    text: str
+    event: Event
+
+
+def last_unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, Unhealthy]:
+    """The last counted failure of each probe; an errored try only where there is nothing else."""
+    last: dict[ProbeKind, Unhealthy] = {}
+    for event in events:
+        found = _UNHEALTHY.match(event.message) if event.reason == "Unhealthy" else None
+        if not found or event.container not in ("", one.name) or found[2] == "warning":
+            continue
+        kind: ProbeKind = found[1].lower()  # type: ignore[assignment]
+        seen = Unhealthy(kind, found[2] == "failed", found[3].strip(), event)
+        # The tries that the program's end cuts short say nothing about why it ended.
+        if kind in last and last[kind].counts and (not seen.counts or "EOF" in seen.text):
+            continue
+        last[kind] = seen
+    return last
+
+
+def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    if values.get("failure") != "refused":
+        return
+    if values.get("mismatch"):
+        yield f"declared ports: {values.get('declared') or 'none'}", f"{one.spec_path}.ports"
+    if values.get("listens_on"):
+        yield f"the program says it listens on {values['listens_on']}", f"log {one.name}"
+
+
+def grace_of(snapshot: Snapshot) -> int:
+    seconds = ((pod_of(snapshot) or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
+    return 30 if seconds is None else int(seconds)
+
+
+def attributes_of(
+    snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None, effect: str
+) -> dict[str, str]:
+    """All that titles and commands need of a probe and its failure."""
+    text = seen.text if seen else ""
+    failure = failure_of(text, probe) if seen else ""
+    if probe.port_name and not probe.port:
+        failure = "port-unknown"
+    values = {
+        "probe": probe.kind,
+        "probe_field": probe.field,
+        "field": "initContainers" if one.kind == "sidecar" else "containers",
+        "handler": probe.handler,
+        "port": probe.port,
+        "port_name": probe.port_name,
+        "path": probe.path if probe.handler == "http" else "",
+        "scheme": probe.scheme if probe.handler == "http" else "",
+        "other_scheme": {"HTTP": "HTTPS", "HTTPS": "HTTP"}.get(probe.scheme, ""),
+        "command": program(probe),
+        "delay": str(probe.delay),
+        "period": str(probe.period),
+        "timeout": str(probe.timeout),
+        "threshold": str(probe.failures),
+        "budget": f"{probe.budget}s",
+        "grace": str(grace_of(snapshot)),
+        "declared": declared(one),
+        "cpu_limit": _cpu_limit(one),
+        "suggested_timeout": str(max(5, probe.timeout * 2)),
+        "suggested_threshold": str(_threshold_for(probe)),
+        "startup_threshold": str(max(30, -(-_STARTUP_SECONDS // probe.period))),
+        "has_startup": "yes" if one.spec.get("startupProbe") else "no",
+        "failure": failure,
+        "status": status_code(text),
+        "why": why(probe, failure, text) if failure else "",
+        "counts": ("yes" if seen.counts else "no") if seen else "",
+        "effect": effect,
+    }
+    return values | _port_values(snapshot, one, probe, failure)
+
+
+def _threshold_for(probe: Probe) -> int:
+    """Enough failures for four times today's budget, and at least five minutes."""
+    return max(-(-4 * probe.budget // probe.period), -(-_STARTUP_SECONDS // probe.period))
+
+
+def _cpu_limit(one: Container) -> str:
+    limit = quantity(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu"))
+    return show_cpu(limit) if limit is not None else ""
+
+
+def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
+    """Which port was probably meant: declared by the container, or named in its log."""
+    values: dict[str, str] = {}
+    numbers = [
+        str(port.get("containerPort")) for port in ports_of(one) if port.get("protocol", "TCP") == "TCP"
+    ]
+    if failure == "port-unknown" and ports_of(one):
+        named = [str(port["name"]) for port in ports_of(one) if port.get("name")]
+        values["other_port"] = numbers[0] if len(numbers) == 1 else ""
+        values["other_port_name"] = named[0] if len(named) == 1 else ""
+    if failure not in ("refused", "timeout"):
+        return values
+    spoken = listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
+    ports = {place.port for place in spoken}
+    if spoken and failure == "refused":
+        values["listens_on"] = ", ".join(dict.fromkeys(str(place) for place in spoken))
+    if probe.port in ports:
+        local = [place for place in spoken if place.port == probe.port]
+        if failure == "refused" and all(place.loopback for place in local):
+            values |= {"loopback": "yes", "mismatch": "yes"}
+        return values
+    if failure == "refused" and ports:
+        return values | {"mismatch": "yes", "other_port": min(ports) if len(ports) == 1 else ""}
+    if failure == "refused" and numbers and probe.port not in numbers:
+        return values | {"mismatch": "yes", "other_port": numbers[0] if len(numbers) == 1 else ""}
+    return values

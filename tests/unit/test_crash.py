@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Found, Read, Snapshot, Target, Unknown
+from poddoctor.pod.reads import log_reads, node_events_read, node_read, pod_events_read, pod_read
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+BACK_OFF = {"waiting": {"reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container"}}
+LIMIT = {"resources": {"limits": {"memory": "64Mi"}, "requests": {"memory": "64Mi"}}}
+LIVENESS = {"livenessProbe": {"httpGet": {"port": 8080}}}
+Pair = tuple[str, str]
+
+
+def ago(seconds: float) -> str:
+    return (NOW - timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def ended(
+    code: int, reason: str = "Error", *, lasted: float = 20, finished: float = 30, **more: Any
+) -> dict[str, Any]:
+    end = {
+        "exitCode": code,
+        "reason": reason,
+        "startedAt": ago(finished + lasted),
+        "finishedAt": ago(finished),
+    }
+    return {"terminated": {**end, **more}}
+
+
+def pod(app: dict[str, Any], status: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": ago(86400)},
+        "spec": {"nodeName": "n1", "containers": [{"name": "app", "image": "app:1", **app}], **spec},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "app", "restartCount": 4, "ready": False, **status}],
+        },
+    }
+
+
+def event(
+    reason: str, message: str, seconds: float = 32, kind: str = "Pod", name: str = "web"
+) -> dict[str, Any]:
+    about = {"kind": kind, "name": name, "uid": "u1" if kind == "Pod" else name}
+    if kind == "Pod":
+        about |= {"namespace": "shop", "fieldPath": "spec.containers{app}"}
+    return {
+        "metadata": {"name": f"{name}.{reason}"},
+        "involvedObject": about,
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": ago(seconds),
+        "firstTimestamp": ago(seconds),
+    }
+
+
+def snapshot(body: dict[str, Any], events: list[dict[str, Any]] | None = None, log: str = "") -> Snapshot:
+    target = Target("pod", "shop", "web")
+    empty = Snapshot(target, {}, NOW)
+    items = events or []
+    answers: dict[Read, Answer] = {pod_read(empty): Found(body), node_read("n1"): Found({"status": {}})}
+    about = [one for one in items if one["involvedObject"]["kind"] == "Pod"]
+    answers[pod_events_read(empty)] = Found({"items": about}) if events is not None else Unknown("forbidden")
+    answers[node_events_read("n1")] = Found({"items": [one for one in items if one not in about]})
+    previous, current = log_reads(empty, "app")
+    answers |= {previous: Absent(), current: Found(log) if log else Absent()}
+    return Snapshot(target, answers, NOW)
+
+
+def found(*args: Any) -> list[Pair]:
+    report = engine.diagnose(snapshot(*args))
+    assert not [one for one in report.not_seen if "bug" in one.answer.message]
+    return [(one.standing, one.cause.id) for one in report.findings if one.cause.id.startswith("crash/")]
+
+
+CASES = {
+    "137 with OOMKilled": (LIMIT, ended(137, "OOMKilled"), [], "crash/oom-killed"),
+    "OOMKilled with 143": (LIMIT, ended(143, "OOMKilled"), [], "crash/child-process-oom-killed"),
+    "OOMKilled with 1": (LIMIT, ended(1, "OOMKilled"), [], "crash/child-process-oom-killed"),
+    "OOMKilled with 0": (LIMIT, ended(0, "OOMKilled"), [], "crash/child-process-oom-killed"),
+    "OOMKilled without a limit": ({}, ended(137, "OOMKilled"), [], "crash/node-out-of-memory"),
+    "137 as the node ran out": (
+        {},
+        ended(137),
+        [event("SystemOOM", "System OOM encountered, victim process: app, pid: 7", 31, "Node", "n1")],
+        "crash/node-out-of-memory",
+    ),
+    "137 with a cgroup's kill in the node's events": (
+        {},
+        ended(137),
+        [event("OOMKilling", "Memory cgroup out of memory: Killed process 7 (other)", 31, "Node", "n1")],
+        "crash/killed-unproven",
+    ),
+    "137 after a rebooted node": (
+        {},
+        ended(137),
+        [event("Rebooted", "Node n1 has been rebooted, boot id: 1f", 5, "Node", "n1")],
+        "crash/node-rebooted",
+    ),
+    "137 without a word": (LIMIT, ended(137), [], "crash/killed-unproven"),
+    "143 without a word": ({}, ended(143), [], "crash/killed-unproven"),
+    "255 of a lost runtime": ({}, ended(255, "Unknown"), [], "crash/node-rebooted"),
+    "255 of the program": ({}, ended(255), [], "crash/application-error"),
+    "139": ({}, ended(139), [], "crash/segmentation-fault"),
+    "134": ({}, ended(134), [], "crash/aborted"),
+    "132": ({}, ended(132), [], "crash/illegal-instruction"),
+    "135": ({}, ended(135), [], "crash/bus-error"),
+    "159": ({}, ended(159), [], "crash/forbidden-system-call"),
+    "136": ({}, ended(136), [], "crash/fatal-signal"),
+    "1": ({}, ended(1), [], "crash/application-error"),
+    "0": ({}, ended(0, "Completed"), [], "crash/finishes-immediately"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_end_tells_its_story(name: str) -> None:
+    app, end, events, cause = CASES[name]
+    assert found(pod(app, {"state": BACK_OFF, "lastState": end}), events) == [("now", cause)]
+
+
+KILLERS = {
+    "liveness": [event("Killing", "Container app failed liveness probe, will be restarted")],
+    "startup": [event("Killing", "Container app failed startup probe, will be restarted")],
+    "old words": [event("Killing", "Container app failed liveness probe, will be killed and recreated.")],
+    "hook": [event("Killing", "FailedPostStartHook")],
+    "change": [event("Killing", "Container app definition changed, will be restarted")],
+}
+
+
+@pytest.mark.parametrize("code", [137, 143, 0, 1])
+@pytest.mark.parametrize("name", KILLERS)
+def test_what_kubelet_ended_is_no_crash(name: str, code: int) -> None:
+    assert found(pod(LIVENESS, {"state": BACK_OFF, "lastState": ended(code)}), KILLERS[name]) == []
+
+
+def test_a_killing_of_an_earlier_run_explains_nothing() -> None:
+    events = [event("Killing", "Container app failed liveness probe, will be restarted", 3000)]
+    assert found(pod(LIVENESS, {"state": BACK_OFF, "lastState": ended(1)}), events) == [
+        ("now", "crash/application-error")
+    ]
+
+
+def test_a_lost_record_is_no_kill() -> None:
+    end = ended(
+        137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted."
+    )
+    assert found(pod({}, {"state": end})) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {
+            "status": {
+                "reason": "Evicted",
+                "phase": "Failed",
+                "message": "The node was low on resource: memory.",
+            }
+        },
+        {
+            "status": {
+                "conditions": [
+                    {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+                ]
+            }
+        },
+        {"metadata": {"deletionTimestamp": ago(20), "deletionGracePeriodSeconds": 30}},
+    ],
+)
+@pytest.mark.parametrize("code", [137, 143, 1])
+def test_a_pod_that_is_taken_away_has_not_crashed(change: dict[str, Any], code: int) -> None:
+    body = pod({}, {"state": ended(code)})
+    for key, value in change.items():
+        body[key] |= value
+    assert found(body) == []
+
+
+RUNNING = {
+    "a single end, ready": (1, True, 60, 20, "past"),
+    "long over": (9, True, 3600, 20, "past"),
+    "ready for a moment between two ends": (9, True, 20, 20, "now"),
+    "each run lasts long": (9, True, 20, 7200, "past"),
+    "a single end, not ready yet": (1, False, 20, 20, "now"),
+}
+
+
+@pytest.mark.parametrize("name", RUNNING)
+def test_now_or_earlier(name: str) -> None:
+    restarts, ready, since, lasted, standing = RUNNING[name]
+    status = {
+        "state": {"running": {"startedAt": ago(since)}},
+        "lastState": ended(137, "OOMKilled", lasted=lasted, finished=since + 5),
+        "restartCount": restarts,
+        "ready": ready,
+    }
+    assert found(pod(LIMIT, status)) == [(standing, "crash/oom-killed")]
+
+
+@pytest.mark.parametrize("policy", ["Never", "OnFailure"])
+def test_a_task_that_is_done_is_well(policy: str) -> None:
+    assert found(pod({}, {"state": ended(0, "Completed")}, restartPolicy=policy)) == []
+
+
+def test_a_failed_task_is_failing_now() -> None:
+    assert found(pod({}, {"state": ended(3), "restartCount": 0}, restartPolicy="Never")) == [
+        ("now", "crash/application-error")
+    ]
+
+
+def test_a_missed_kill_for_memory_between_two_that_were_seen() -> None:
+    status = {"state": ended(137), "lastState": ended(137, "OOMKilled", finished=90)}
+    assert found(pod(LIMIT, status)) == [("now", "crash/oom-killed")]
+
+
+def test_a_sidecar_that_is_stopped_with_its_job_is_well() -> None:
+    body = pod({}, {"state": ended(0, "Completed")}, restartPolicy="Never")
+    body["spec"]["initContainers"] = [{"name": "proxy", "restartPolicy": "Always"}]
+    body["status"]["initContainerStatuses"] = [{"name": "proxy", "state": ended(137)}]
+    body["status"]["phase"] = "Succeeded"
+    assert found(body) == []
+
+
+def test_an_init_container_crashes_too() -> None:
+    body = pod({}, {"state": {"waiting": {"reason": "PodInitializing"}}, "restartCount": 0})
+    body["spec"]["initContainers"] = [{"name": "migrate", **LIMIT}]
+    body["status"]["initContainerStatuses"] = [
+        {"name": "migrate", "restartCount": 3, "state": BACK_OFF, "lastState": ended(137, "OOMKilled")}
+    ]
+    finding = engine.diagnose(snapshot(body)).findings[0]
+    assert (finding.cause.id, str(finding.subjects[0])) == ("crash/oom-killed", "container migrate")
+
+
+LIMITS = {
+    "own": ({"limits": {"memory": "512Mi"}, "requests": {"memory": "100Mi"}}, {}, "512Mi", "1Gi"),
+    "of the pod": ({}, {"resources": {"limits": {"memory": "1Gi"}}}, "1Gi", "2Gi"),
+    "the tighter one": (
+        {"limits": {"memory": "2Gi"}},
+        {"resources": {"limits": {"memory": "1Gi"}}},
+        "1Gi",
+        "2Gi",
+    ),
+    "decimal": ({"limits": {"memory": "500M"}}, {}, "500M", "960Mi"),
+}
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_which_limit_and_what_instead(name: str) -> None:
+    resources, spec, limit, suggested = LIMITS[name]
+    body = pod({"resources": resources}, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")}, **spec)
+    finding = engine.diagnose(snapshot(body)).findings[0]
+    assert (finding.attributes["limit"], finding.attributes["suggested_limit"]) == (limit, suggested)
+    assert limit in finding.title
+
+
+def test_no_suggestion_beyond_the_node() -> None:
+    body = pod(LIMIT, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")})
+    whole = snapshot(body)
+    small = {**whole.answers, node_read("n1"): Found({"status": {"allocatable": {"memory": "100Mi"}}})}
+    finding = engine.diagnose(Snapshot(whole.target, small, NOW)).findings[0]
+    assert finding.cause.id == "crash/oom-killed"
+    assert "suggested_limit" not in finding.attributes
+
+
+def test_files_in_memory_fill_the_limit() -> None:
+    app = {**LIMIT, "volumeMounts": [{"name": "cache", "mountPath": "/cache"}]}
+    volumes = [{"name": "cache", "emptyDir": {"medium": "Memory"}}]
+    full = "OCI runtime create failed: container init was OOM-killed (memory limit too low?): unknown"
+    for end in (ended(137, "OOMKilled"), ended(128, "StartError", message=full)):
+        body = pod(app, {"state": BACK_OFF, "lastState": end}, volumes=volumes)
+        assert found(body) == [("now", "crash/tmpfs-counts-as-memory")]
+    volumes[0]["emptyDir"]["sizeLimit"] = "8Mi"  # type: ignore[index]
+    body = pod(app, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")}, volumes=volumes)
+    assert found(body) == [("now", "crash/oom-killed")]
+
+
+SHELLS = {
+    "an image that is only a base": ({"image": "docker.io/library/ubuntu:24.04"}, True),
+    "a shell": ({"command": ["/bin/bash"]}, True),
+    "a login shell": ({"command": ["bash", "-l"]}, True),
+    "a shell that waits for input": ({"command": ["sh"], "stdin": True}, False),
+    "a script": ({"command": ["sh", "-c", "run-once"]}, False),
+    "an application": ({}, False),
+}
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_only_a_shell(name: str) -> None:
+    app, shell = SHELLS[name]
+    body = pod(app, {"state": BACK_OFF, "lastState": ended(0, "Completed", lasted=0)})
+    assert ("only starts a shell" in engine.diagnose(snapshot(body)).findings[0].title) == shell
+
+
+def test_abort_of_process_one_may_look_like_a_segmentation_fault() -> None:
+    body = pod({}, {"state": BACK_OFF, "lastState": ended(139)})
+    log = "terminate called after throwing an instance of 'std::runtime_error'\n"
+    assert found(body, [], log) == [("now", "crash/aborted")]
+
+
+@pytest.mark.parametrize("missing", ["containerStatuses", "phase"])
+def test_a_meagre_status_breaks_nothing(missing: str) -> None:
+    body = pod({}, {"state": None, "lastState": None})
+    del body["status"][missing]
+    assert found(body) == []
