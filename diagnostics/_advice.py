@@ -103,7 +103,7 @@ def for_size(world: World, nodes: Sequence[Verdict]) -> Facts:
     facts = for_room(world, nodes)
     resource = facts["resource"]
     holders = [(res.allocatable(one.node).get(resource), one.name) for one in nodes]
-    largest = max(((amount, name) for amount, name in holders if amount is not None), default=None)
+    largest = max(((amount, name) for amount, name in holders if amount), default=None)
     if largest:
         facts.update(largest=res.show(resource, largest[0]), largest_node=largest[1])
     found = res.culprit(world.pod, resource)
@@ -166,7 +166,7 @@ def for_taint(template: Template, nodes: Sequence[Verdict]) -> Facts:
 def _near_toleration(template: Template, taint: Failure) -> Facts:
     """A toleration that nearly covers the taint, and what is wrong with it."""
     key, value, effect = (taint.facts.get(one, "") for one in ("taint_key", "taint_value", "taint_effect"))
-    for index, one in enumerate(template.tolerations()):
+    for one in template.tolerations():
         theirs = str(one.get("key") or "")
         if theirs != key and not nearest(key, [theirs]):
             continue
@@ -176,7 +176,7 @@ def _near_toleration(template: Template, taint: Failure) -> Facts:
             wrong = f"effect {one.get('effect')} instead of {effect}"
         else:
             wrong = f"value {one.get('value') or 'none'} instead of {value or 'none'}"
-        return {"near_toleration": wrong, "near_index": str(index)}
+        return {"near_toleration": wrong}
     return {}
 
 

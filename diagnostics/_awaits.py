@@ -45,13 +45,17 @@ _NO_HOSTS = {"the", "a", "to", "it", "be", "for", "all", "localhost", "127.0.0.1
 
 @dataclass(frozen=True, slots=True)
 class Awaited:
-    """A host (and port) that is waited for; ``service`` and ``namespace`` when it reads as a Service."""
+    """A host (and port) that is waited for; ``service`` and ``namespace`` when it reads as a Service.
+
+    ``db.shop`` may be a Service in another namespace or a domain of the world: then it is not ``certain``.
+    """
 
     host: str
     port: str
     line: str
     service: str
     namespace: str
+    certain: bool = True
 
     @property
     def what(self) -> str:
@@ -70,9 +74,19 @@ def awaited_by(one: Container, log: str, namespace: str) -> Awaited | None:
     for line in reversed(log.splitlines()[-20:]):
         for pattern in _LOGGED:
             found_line = pattern.search(line)
-            if found_line and _is_host(found_line["host"]):
+            if found_line and _is_host(found_line["host"]) and _is_meant(found_line, script, one):
                 return _awaited(found_line, script or line, namespace)
     return None
+
+
+def _is_meant(found: re.Match[str], script: str, one: Container) -> bool:
+    """A bare word after "waiting for" is a host only when the container's own settings name it."""
+    if found.re is not _LOGGED[0] or found["port"]:
+        return True
+    values = [str(each.get("value") or "") for each in one.spec.get("env") or []]
+    return any(
+        re.search(rf"(?<![\w-]){re.escape(found['host'])}(?![\w-])", text) for text in (script, *values)
+    )
 
 
 def _is_host(text: str) -> bool:
@@ -93,9 +107,9 @@ def _awaited(found: re.Match[str], line: str, namespace: str) -> Awaited:
     inside = len(parts) == 1 or len(parts) == 2 or (len(parts) > 2 and parts[2] == "svc")
     numeric = all(part.isdigit() for part in parts)
     service = parts[0] if inside and not numeric else ""
-    return Awaited(
-        host, port, " ".join(line.split())[:160], service, parts[1] if len(parts) > 1 else namespace
-    )
+    space = parts[1] if len(parts) > 1 else namespace
+    certain = len(parts) != 2 or space == namespace
+    return Awaited(host, port, " ".join(line.split())[:160], service, space, certain)
 
 
 def service_reads(snapshot: Snapshot, awaited: Awaited | None) -> Iterable[Read]:
@@ -104,7 +118,7 @@ def service_reads(snapshot: Snapshot, awaited: Awaited | None) -> Iterable[Read]
         return
     yield _service_read(awaited)
     yield slices_read(awaited.namespace, awaited.service)
-    if snapshot.absent(_service_read(awaited)):
+    if awaited.certain and snapshot.absent(_service_read(awaited)):
         yield services_read(awaited.namespace)
 
 
@@ -172,6 +186,8 @@ def _absent(
     snapshot: Snapshot, awaited: Awaited, extra: dict[str, str], source: str
 ) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
     space = awaited.namespace
+    if not awaited.certain:
+        return "", {}, []
     others = [
         str((one.get("metadata") or {}).get("name")) for one in snapshot.items(services_read(space)) or []
     ]

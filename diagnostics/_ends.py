@@ -168,7 +168,9 @@ def _about(event: Event, record: Body, slack: timedelta) -> bool:
     finished = parse_time(record.get("finishedAt"))
     if finished is None or event.time is None:
         return True
-    first = event.first or event.time
+    started, first = parse_time(record.get("startedAt")), event.first or event.time
+    if started is not None and started > event.time + timedelta(seconds=1):
+        return False
     return first - timedelta(seconds=5) <= finished <= event.time + slack
 
 
@@ -183,7 +185,10 @@ def _by_pod(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, 
             f"DisruptionTarget {target.get('reason')}: {target.get('message')}",
             "pod.status.conditions",
         )
-    if status.get("reason"):
+    # A deadline only stops what was still running: what crashed before it did so by itself.
+    if status.get("reason") and (
+        status["reason"] != "DeadlineExceeded" or record.get("exitCode") in (137, 143)
+    ):
         return "eviction", f"{status['reason']}: {status.get('message') or ''}".strip(), "pod.status"
     deleted, finished = parse_time(meta.get("deletionTimestamp")), parse_time(record.get("finishedAt"))
     if deleted:

@@ -18,7 +18,8 @@ PARTICULARS = (
     *_logworld.PARTICULARS,
     *("volume", "mount", "volume_kind", "mount_read_only", "nearest_variable", "user_id", "group_id", "sibling_port"),
     *("memory_limit", "suggested_heap", "suggested_limit", "cluster_scope", "same_namespace", "group_arg", "read_only_root"),
-    *("java_wanted", "java_have", "non_root", "arguments", "owner_group", "binding", "absolute", "directory", "words_in"),
+    *("java_wanted", "java_have", "non_root", "arguments", "owner_group", "binding", "absolute", "directory", "words_in", "configmap"),
+    *("not_empty_path", "owner_path", "locked_path"),
 )
 _CONNECTS = frozenset(
     {
@@ -30,6 +31,7 @@ _CONNECTS = frozenset(
         "certificate-expired",
     }
 )
+_SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
 _PATH_IN_LINE = re.compile(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
@@ -95,10 +97,11 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     found |= mount
     if path.startswith("/"):
         found["absolute"] = "yes"
-        if not mount and path.count("/") > 1:
-            found["directory"] = path.rpartition("/")[0]
-        elif not mount:
-            found["directory"] = path
+        if not mount and path.split("/")[1] in _SCRATCH:
+            # Mounting over any other directory could hide what the image has there.
+            found["directory"] = path.rpartition("/")[0] if path.count("/") > 1 else path
+    if (problem := meaning.attributes.get("problem", "")) in ("not-empty", "owner", "locked") and path:
+        found[f"{problem.replace('-', '_')}_path"] = path
     security = one.spec.get("securityContext") or {}
     whole = (pod.get("spec") or {}).get("securityContext") or {}
     agrees = False

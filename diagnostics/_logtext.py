@@ -82,7 +82,7 @@ _FOLLOWS = re.compile(
     r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
-    r"^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+    r"waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
 _RECOVERED = re.compile(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"

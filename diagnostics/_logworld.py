@@ -325,6 +325,8 @@ def mounted(one: Container, pod: Body, path: str) -> tuple[dict[str, str], list[
     volume: Body = next((each for each in (pod.get("spec") or {}).get("volumes") or [] if each.get("name") == name), {})
     kind = next((key for key in volume if key != "name"), "")
     found = {"volume": name, "mount": at, "volume_kind": kind}
+    if kind == "configMap":
+        found["configmap"] = str((volume.get(kind) or {}).get("name") or "")
     if best.get("readOnly"):
         found["mount_read_only"] = "yes"
     row = f"{path} is in volume {name} ({kind or 'unknown'}), mounted at {at}{', read-only' if best.get('readOnly') else ''}"

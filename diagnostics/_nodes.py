@@ -55,6 +55,10 @@ def trouble_of(snapshot: Snapshot) -> Trouble | None:
 
 def _from_pod(snapshot: Snapshot, pod: Body) -> Trouble | None:
     """The node controller marks pods unready and leaves the containers' own readiness alone."""
+    if (pod.get("status") or {}).get("reason") == "NodeLost":  # up to 1.26
+        return Trouble(
+            "unknown", "NodeLost", str(pod["status"].get("message") or ""), None, None, "pod.status"
+        )
     ready = condition(pod, "Ready")
     if ready.get("status") != "False" or condition(pod, "ContainersReady").get("status") != "True":
         return None

@@ -14,9 +14,15 @@ from . import _selectors as sel
 from ._affinity import PodRules
 from ._world import World
 
-_CONTROL_PLANE = re.compile(r"^node-role\.kubernetes\.io/(?:control-plane|controlplane|master|etcd|infra)$")
+# Set on purpose so that ordinary pods stay away: control planes, and nodes that are no machines.
+_CONTROL_PLANE = re.compile(
+    r"^node-role\.kubernetes\.io/(?:control-plane|controlplane|master|etcd|infra)$"
+    r"|^eks\.amazonaws\.com/compute-type$|^virtual-kubelet\.io/|^CriticalAddonsOnly$"
+)
+# Set by Kubernetes, by clouds, network plugins and autoscalers while a node is not in order.
 _STATE = re.compile(
     r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$"
+    r"|agent-not-ready$|^karpenter\.sh/(?:unregistered|disrupted|disruption)$|^ToBeDeletedByClusterAutoscaler$"
 )
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _ZONES = (

@@ -48,6 +48,7 @@ def last_unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, Unhea
 
 
 def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Evidence on which port is the right one."""
     if values.get("failure") != "refused":
         return
     if values.get("mismatch"):
@@ -57,6 +58,7 @@ def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str,
 
 
 def grace_of(snapshot: Snapshot) -> int:
+    """Seconds that a container of the pod has to end."""
     seconds = ((pod_of(snapshot) or {}).get("spec") or {}).get("terminationGracePeriodSeconds")
     return 30 if seconds is None else int(seconds)
 

@@ -13,6 +13,12 @@ from poddoctor.pod.units import parse_time
 
 BACK_OFF_RESET = timedelta(minutes=10)
 """Kubelet forgets earlier failures of a container that ran this long."""
+_OTHER_REASONS = frozenset(
+    {
+        *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"),
+        *("RegistryUnavailable", "SignatureValidationFailed", "CreateContainerConfigError"),
+    }
+)
 
 
 def is_over(one: Container, clock: datetime) -> bool:
@@ -23,7 +29,8 @@ def is_over(one: Container, clock: datetime) -> bool:
     if one.terminated:
         return one.terminated.get("exitCode") == 0 and one.kind == "init"
     if not one.is_running:
-        return False
+        # It cannot be started again for another reason: how it ended before is history.
+        return one.waiting.get("reason") in _OTHER_REASONS
     started = one.started_at
     if started is not None and clock - started > BACK_OFF_RESET:
         return True

@@ -51,6 +51,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("not-found", r"the file (?P<program>\S+) was not found"),
     ("not-found", r"CreateProcess\S* (?P<program>.+?): (?:The system cannot find|failure in a Windows)"),
     ("not-found", r"executable file not found in \$PATH|open executable: No such file"),
+    ("timeout", r"context deadline exceeded|DeadlineExceeded|context canceled"),
 )
 # Only after the runtime's own words: an application may print any of the above.
 _RUNTIME = re.compile(

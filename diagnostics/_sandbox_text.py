@@ -52,7 +52,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("plugin-missing", r"fork/exec (?P<path>/opt/cni/bin/\S+): (?:no such file|exec format|permission)"),
-    ("ip-exhausted", r"no IP addresses available in (?:range|network)|no available IP addresses"),
+    ("ip-exhausted", r"no IP addresses available in (?:range set: (?P<range>\S+)|network)|no available IP addresses"),
     ("ip-exhausted", r"[Nn]o more IPs available|no more free IP|range is full|IP pool exhausted"),
     ("ip-exhausted", r"ran out of IP"),
     ("ip-exhausted", r"failed to assign an IP address to container|failed to assign IP"),
@@ -103,9 +103,8 @@ _DELEGATE = re.compile(
 )
 _IDS = re.compile(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
 _WRAPPERS = re.compile(
-    r"^.*?(?:failed \(add\)(?: with status \d+)?:\s*|failed to setup network for sandbox\s*:\s*"
-    r"|to CNI network \\*\"[^\"]*\":\s*|desc = (?!.*desc = ))",
-    re.DOTALL,
+    r"failed \(add\)[^:]*:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
+    r"|desc = |Failed to create pod sandbox: "
 )
 _NOT_OF_CNI = ("cgroup", "timeout", "runtime-down", "pause-image", "disk-full", "sysctl")
 
@@ -145,8 +144,5 @@ def read_sandbox(message: str) -> tuple[str, dict[str, str]]:
 
 def tell(message: str) -> str:
     """The last words in the chain of wrappers: what the plugin or the runtime itself said."""
-    text = _IDS.sub("", message)
-    text = _WRAPPERS.sub("", text, count=1)
-    text = re.sub(r"plugin type=\\*\"[^\"]*\\*\"(?: name=\\*\"[^\"]*\\*\")? failed \(add\):\s*", "", text)
-    text = text.removeprefix("Failed to create pod sandbox: ").strip(" :")
+    text = _WRAPPERS.split(_IDS.sub("", message))[-1].strip(" :")
     return (text.splitlines() or [""])[0].strip()[:180]

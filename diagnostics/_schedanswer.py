@@ -15,7 +15,7 @@ from . import _selectors as sel
 from . import _world as world_
 from ._predicates import Verdict
 from ._schedmessage import Message
-from ._schedwords import words
+from ._schedwords import autoscaler, words
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
 ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
@@ -89,6 +89,7 @@ def _answer(
     notes = _notes(picked, verdicts, world)
     if kind == "attach-limit":
         notes = (*_attached(snapshot), *notes)
+    notes = (*notes, *autoscaler(snapshot))
     if picked.basis == "message":
         return Symptom(name, POD, source, text, facts, notes=notes)
     said, where = notes[0] if notes else (text, source)
@@ -196,6 +197,15 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
     resource = facts["resource"]
     has = [one for one in world.nodes if res.allocatable(one).get(resource)]
     facts["advertised"] = "yes" if has else "no"
+    sick = [
+        sel.name_of(one)
+        for one in world.nodes
+        if res.amounts((one.get("status") or {}).get("capacity")).get(resource)
+    ]
+    if sick and not has:
+        facts["unhealthy_on"] = ", ".join(sick[:3])
+    if only := _only_node(world.pod):
+        facts["only_node"] = only
     if has and "/" in resource:
         holders = [
             f"{sel.namespace_of(pod)}/{sel.name_of(pod)}"
@@ -205,6 +215,13 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
         if holders:
             facts["holders"] = advice.listed(holders, world.namespace)
     return facts
+
+
+def _only_node(pod: Body) -> str:
+    """The one node that a DaemonSet's pod is made for."""
+    terms = sel.required_terms(pod) or []
+    fields = [one for term in terms for one in term.get("matchFields") or [] if one.get("operator") == "In"]
+    return str((fields[0].get("values") or [""])[0]) if len(terms) == len(fields) == 1 else ""
 
 
 def _notes(

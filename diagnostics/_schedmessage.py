@@ -10,19 +10,17 @@ _TAIL = re.compile(
     r"\.?\s+(?:preemption: |no new claims to deallocate|still not schedulable|deallocation of ResourceClaim"
     r"|deletion of ResourceClaim|plugin disabled)"
 )
-_HEAD = re.compile(r"^0/(\d+) nodes are available(?:: ?| )?")
+_HEAD = re.compile(r"^0/(\d+) nodes are (?:un)?available(?:: ?| )?")
 _PART = re.compile(r"(\d+) (.+)", re.DOTALL)
 _SPLIT = re.compile(r", (?=\d+ )")
 # In the order in which the scheduler runs its plugins: the later the reason, the nearer the node.
 _REASONS: tuple[tuple[str, str], ...] = (
     ("cordoned", r"node\(s\) were unschedulable"),
     ("cordoned", r"untolerated taint \{node\.kubernetes\.io/unschedulable"),
-    ("node-state", r"(?:untolerated taint|had taints?) \{node\.kubernetes\.io/"),
-    ("node-state", r"(?:untolerated taint|had taints?) \{node\.cloudprovider\.kubernetes\.io/uninitialized"),
-    (
-        "control-plane",
-        r"(?:untolerated taint|had taints?) \{node-role\.kubernetes\.io/(?:control-plane|master|etcd)",
-    ),
+    ("node-state", r"taints? \{node\.(?:cloudprovider\.)?kubernetes\.io/"),
+    ("node-state", r"taints? \{(?:\S+agent-not-ready|karpenter\.sh/(?:unreg|disrupt))"),
+    ("control-plane", r"taints? \{node-role\.kubernetes\.io/(?:control-plane|master|etcd|infra)"),
+    ("control-plane", r"taints? \{(?:eks\.amazonaws\.com/compute-type|virtual-kubelet\.io/)"),
     ("taint", r"untolerated taint|had taints? (?:\{|that the pod)"),
     (
         "affinity",
@@ -60,6 +58,7 @@ _VOLUME_PREFILTER = re.compile(
     re.IGNORECASE,
 )
 _CLAIM_PREFILTER = re.compile(r"resource ?claim|device class|request \S+: ", re.IGNORECASE)
+_PLACED_BY = re.compile(r"^(?:0/\d+ nodes are (?:un)?available|no nodes available)")
 _TAINT = re.compile(r"taint \{(?P<key>[^:}]+): (?P<value>[^}]*)\}")
 
 
@@ -112,6 +111,11 @@ class Message:
     def no_nodes(self) -> bool:
         """Whether the cluster has no node at all."""
         return NO_NODES in self.text or self.total == 0
+
+
+def is_of_scheduler(text: str) -> bool:
+    """Whether a text is a scheduler's judgement of nodes: autoscalers write FailedScheduling events too."""
+    return bool(_PLACED_BY.match(text))
 
 
 def parse(text: str) -> Message:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from poddoctor.model import Body, Snapshot
-from poddoctor.pod.reads import condition, pod_events
+from poddoctor.pod.reads import Event, condition, pod_events
 
 from . import _schedmessage as schedmessage
 from ._schedmessage import Message
 
+_AUTOSCALERS = ("TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp", "FailedToScaleUp")
 CONDITION = "pod.status.conditions[PodScheduled].message"
 
 
@@ -22,7 +23,20 @@ def words(snapshot: Snapshot, pod: Body) -> tuple[str, str]:
     scheduled = condition(pod, "PodScheduled")
     if scheduled.get("status") != "True" and scheduled.get("message"):
         return str(scheduled["message"]), CONDITION
-    for one in reversed(pod_events(snapshot)):
-        if one.reason == "FailedScheduling" and "skip schedule deleting pod" not in one.message:
-            return one.message, one.source
-    return "", ""
+    events = [
+        one
+        for one in reversed(pod_events(snapshot))
+        if one.reason == "FailedScheduling" and "skip schedule deleting pod" not in one.message
+    ]
+    events.sort(key=lambda one: not schedmessage.is_of_scheduler(one.message))
+    return (events[0].message, events[0].source) if events else ("", "")
+
+
+def autoscaler(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    """What an autoscaler last said about the pod: whether a node is on its way, or why not."""
+    said = [one for one in pod_events(snapshot) if one.reason in _AUTOSCALERS or _by_karpenter(one)]
+    return tuple((one.message, one.source) for one in said[-1:])
+
+
+def _by_karpenter(event: Event) -> bool:
+    return "karpenter" in event.component and event.reason in ("Nominated", "FailedScheduling")

@@ -25,6 +25,7 @@ from poddoctor.pod.units import show_duration
 
 from ._command import is_shell, whole
 from ._ends import End, last_end, looks_aborted, memory_limits
+from ._logtext import decisive
 from ._memory import describe, filling, limit_ranges_read, memory_taken
 from ._process import is_over, place, shown, template_patch, times
 from ._runtime_text import core, problem_of
@@ -63,7 +64,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "crash.node-restarted": SymptomKind(
         "the node or its runtime went down under the container", ("stated", *_END)
     ),
-    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message")),
+    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message", "line")),
 }
 _BASES = frozenset(
     {
@@ -213,9 +214,20 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     if signal:
         yield _symptom(snapshot, end, "crash.fatal-signal", _sentence(end), {"signal": signal}, notes=notes)
     else:
-        yield _symptom(
-            snapshot, end, "crash.failed", _sentence(end), {"message": message[-120:]}, notes=notes
-        )
+        found = {"message": message[-120:], "line": _line(snapshot, end)}
+        yield _symptom(snapshot, end, "crash.failed", _sentence(end), found, notes=notes)
+
+
+def _line(snapshot: Snapshot, end: End) -> str:
+    """The line that says why it ended, short enough for a title; empty when there are only last words."""
+    previous, current = log_reads(snapshot, end.container.name)
+    order = (previous, current) if end.container.is_running else (current, previous)
+    texts = [log_text(snapshot, read) or "" for read in order]
+    for text in (*texts, str(end.record.get("message") or "")):
+        line = decisive(text) if text.strip() else None
+        if line and line.kind != "last":
+            return shown([line.text], 100)
+    return ""
 
 
 def _completed(snapshot: Snapshot, end: End) -> Symptom:

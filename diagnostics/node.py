@@ -17,7 +17,7 @@ from poddoctor.pod.reads import (
     pod_events,
     pod_of,
 )
-from poddoctor.pod.units import parse_time, show_amount, show_duration
+from poddoctor.pod.units import parse_time, quantity, show_amount, show_duration
 
 from ._nodes import PRESSURES, Trouble, node_name, says_running, trouble_of
 
@@ -200,7 +200,7 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
     )
     if threshold := _THRESHOLD.search(message):
         values |= {"threshold": threshold[1], "quantity_left": threshold[2].rstrip(".")}
-    used = [(one[1], one[2], (one[3] or one[4] or "").strip()) for one in _USED.finditer(message)]
+    used = [(one[1], _readable(one[2]), (one[3] or one[4] or "").strip()) for one in _USED.finditer(message)]
     if used:
         values |= {"offender": used[0][0], "usage": used[0][1], "request": used[0][2]}
     notes = [
@@ -208,6 +208,14 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
         for name, usage, request in used
     ]
     yield _said(pod, "node.evicted", message, values, [*notes, *_pressure_notes(snapshot)])
+
+
+def _readable(amount: str) -> str:
+    """Kubelet gives what it measured in Ki; whole Mi are enough to read."""
+    measured = quantity(amount)
+    if not amount.endswith("Ki") or measured is None or measured < 2**20:
+        return amount
+    return f"{int(measured / 2**20)}Mi"
 
 
 def _kind(resource: str) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
+from poddoctor.pod.reads import Event, condition, log_reads, pod_events, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
-from ._probe import Probe, ProbeKind, declared, probes_of, shorten
-from ._probe_facts import Unhealthy, attributes_of, grace_of, last_unhealthy, port_notes
+from ._probe import Probe, declared, probes_of
+from ._probe_facts import Unhealthy, attributes_of, last_unhealthy, port_notes
+from ._probe_kills import ends_often, event_symptom, killed_by_probe, lived_for, maybe_killed
 
 _PROBE = (
     "probe",
@@ -76,10 +75,6 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 
-_KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
-_BACKOFF_RESET = timedelta(minutes=10)
-_OUTLIVED = timedelta(minutes=2)
-_SIGNALS = (137, 143)
 _GATES = (
     ("target-health.elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
     ("target-health.alb.ingress.k8s.aws/", "the AWS Load Balancer Controller"),
@@ -112,7 +107,7 @@ def _matters(one: Container, probe: Probe, snapshot: Snapshot) -> bool:
     if probe.handler == "exec":
         return False
     return (one.is_running and not one.ready) or (
-        probe.kind != "readiness" and _ends_often(one, snapshot.clock)
+        probe.kind != "readiness" and ends_often(one, snapshot.clock)
     )
 
 
@@ -132,16 +127,16 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     if not probes:
         return
     unhealthy = last_unhealthy(one, events)
-    killed = _killed(snapshot, one, probes, unhealthy, events)
+    killed = killed_by_probe(snapshot, one, probes, unhealthy, events)
     yield from killed
     if killed:
         ready = unhealthy.get("readiness")
         if ready and "readiness" in probes and not killed[0].past:
-            yield _event_symptom(
+            yield event_symptom(
                 one, ready, attributes_of(snapshot, one, probes["readiness"], ready, "unready")
             )
         return
-    yield from _maybe_killed(snapshot, one, probes, unhealthy, events)
+    yield from maybe_killed(snapshot, one, probes, unhealthy, events)
     if not one.is_running or one.ready or _crashes_by_itself(one, snapshot.clock):
         return
     if "startup" in probes and not one.status.get("started"):
@@ -150,214 +145,11 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
         yield from _not_ready(snapshot, one, probes["readiness"], unhealthy.get("readiness"))
 
 
-# --- killed ------------------------------------------------------------------------------------------------
-
-
-def _killed(
-    snapshot: Snapshot,
-    one: Container,
-    probes: Mapping[ProbeKind, Probe],
-    unhealthy: Mapping[ProbeKind, Unhealthy],
-    events: list[Event],
-) -> list[Symptom]:
-    killing = _killing_event(one, events)
-    if killing is None:
-        return []
-    event, kind = killing
-    probe = probes.get(kind)
-    if probe is None or not _last_end_agrees(one, event):
-        return []
-    past = _over(one, event, snapshot.clock)
-    seen = unhealthy.get(kind)
-    lived = _lived(one)
-    values = attributes_of(snapshot, one, probe, seen, "kills")
-    values |= {"times": str(max(event.count, one.restarts, 1)), "exit_code": _exit_code(one)}
-    if lived:
-        values["lived"] = show_duration(lived)
-    if seen and _starts_slowly(snapshot, one, probe, lived, values):
-        values["slow_start"] = "yes"
-    found = [
-        Symptom(
-            "probes.killed",
-            one.subject,
-            f"{one.spec_path}.{probe.field}",
-            _budget_text(probe, lived, values),
-            {key: value for key, value in values.items() if value},
-            event.time,
-            past,
-            (*_seen_note(seen), *port_notes(one, values)),
-        ),
-        Symptom(
-            "probes.killing-event",
-            one.subject,
-            event.source,
-            event.message,
-            {"probe": kind},
-            event.time,
-            past,
-        ),
-    ]
-    if kind == "startup" or values.get("slow_start"):
-        found.insert(0, replace(found[0], name="probes.start-cut-short"))
-    if seen:
-        found.append(_event_symptom(one, seen, values, past=past))
-    return found
-
-
-def _killing_event(one: Container, events: list[Event]) -> tuple[Event, ProbeKind] | None:
-    for event in reversed(events):
-        found = _KILLING.search(event.message) if event.reason == "Killing" else None
-        if found and found[1] == one.name:
-            return event, "liveness" if found[2] == "liveness" else "startup"
-    return None
-
-
-def _last_end_agrees(one: Container, event: Event) -> bool:
-    """Whether the last end can be the one that the event speaks of (events of a noisy pod get lost)."""
-    end = one.terminated or one.last_terminated
-    if not end:
-        return True
-    if end.get("reason") == "OOMKilled":
-        return False
-    started, finished = parse_time(end.get("startedAt")), parse_time(end.get("finishedAt"))
-    if started and finished and event.time and started <= event.time <= finished + timedelta(seconds=5):
-        return True
-    if one.is_running and one.started_at and event.time and event.time >= one.started_at:
-        return True
-    return end.get("exitCode") in (*_SIGNALS, 0)
-
-
-def _over(one: Container, event: Event, clock: datetime) -> bool:
-    """Whether it has got over it: serves again, and ended long ago, or once and runs longer now."""
-    if not (one.is_running and one.ready):
-        return False
-    if event.time and one.started_at and event.time > one.started_at:
-        return False
-    return _serves_again(one, clock)
-
-
-def _serves_again(one: Container, clock: datetime) -> bool:
-    ended = parse_time(one.last_terminated.get("finishedAt"))
-    if ended is not None and clock - ended > _BACKOFF_RESET:
-        return True
-    if one.restarts > 1 or one.started_at is None:
-        return False
-    # It has outlived the run that was cut short.
-    lived = _lived(one)
-    return lived is None or clock - one.started_at > min(lived + timedelta(seconds=30), _OUTLIVED)
-
-
-def _lived(one: Container) -> timedelta | None:
-    end = one.terminated or one.last_terminated
-    started, finished = parse_time(end.get("startedAt")), parse_time(end.get("finishedAt"))
-    return finished - started if started and finished else None
-
-
-def _exit_code(one: Container) -> str:
-    end = one.terminated or one.last_terminated
-    return str(end["exitCode"]) if end.get("exitCode") is not None else ""
-
-
-def _budget_text(probe: Probe, lived: timedelta | None, values: Mapping[str, str]) -> str:
-    text = f"{probe.asks}: killed after {probe.arithmetic} = {probe.budget}s"
-    if lived is not None:
-        text += f"; the last run lived {show_duration(lived)}, exit code {values.get('exit_code') or '?'}"
-    return text
-
-
-def _seen_note(seen: Unhealthy | None) -> Iterator[tuple[str, str]]:
-    if seen:
-        yield shorten(seen.event.message, 300), seen.event.source
-
-
-def _starts_slowly(
-    snapshot: Snapshot, one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
-) -> bool:
-    """Killed at the first budget, nothing listened yet, and the log ends in the middle of starting."""
-    if (
-        values.get("failure") not in ("refused", "timeout")
-        or values.get("mismatch")
-        or values.get("listens_on")
-    ):
-        return False
-    if probe.kind == "liveness" and lived is not None:
-        limit = probe.budget + 2 * probe.period + 5 + (probe.grace or grace_of(snapshot))
-        if lived.total_seconds() > limit:
-            return False
-    return probe.kind == "startup" or bool(_starting_line(snapshot, one))
-
-
-_STARTING = re.compile(
-    r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
-    r"importing|compiling|preparing|restoring|replaying)"
-)
-
-
-def _starting_line(snapshot: Snapshot, one: Container) -> str:
-    for read in log_reads(snapshot, one.name):
-        lines = [line for line in (log_text(snapshot, read) or "").splitlines() if line.strip()]
-        for line in reversed(lines[-3:]):
-            if _STARTING.search(line):
-                return line
-    return ""
-
-
-def _maybe_killed(
-    snapshot: Snapshot,
-    one: Container,
-    probes: Mapping[ProbeKind, Probe],
-    unhealthy: Mapping[ProbeKind, Unhealthy],
-    events: list[Event],
-) -> Iterator[Symptom]:
-    """An end by SIGTERM or SIGKILL with a probe that can kill, when the events are gone."""
-    end = one.terminated or one.last_terminated
-    probe = probes.get("liveness") or probes.get("startup")
-    if probe is None or end.get("reason") == "OOMKilled" or end.get("exitCode") not in _SIGNALS:
-        return
-    if any(event.reason == "Killing" and event.container in ("", one.name) for event in events):
-        return
-    lived, seen = _lived(one), unhealthy.get(probe.kind)
-    # Kubelet cannot have killed it before the probe had failed often enough.
-    if lived is None or lived.total_seconds() < probe.delay + (probe.failures - 1) * probe.period - 1:
-        return
-    values = attributes_of(snapshot, one, probe, seen, "kills")
-    values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
-    clock_over = one.is_running and one.ready and _serves_again(one, snapshot.clock)
-    # Enough failures in that very run say it nearly as well as the lost event would.
-    counted = seen is not None and seen.counts and seen.event.count >= probe.failures
-    in_time = seen is not None and _within(end, seen.event)
-    values["times"] = str(max(one.restarts, 1))
-    yield Symptom(
-        "probes.killed" if counted and in_time else "probes.maybe-killed",
-        one.subject,
-        f"{one.status_path}.{'state' if one.terminated else 'lastState'}.terminated",
-        f"exit code {end.get('exitCode')} after {show_duration(lived)}, reason {end.get('reason') or 'none'}",
-        {key: value for key, value in values.items() if value},
-        parse_time(end.get("finishedAt")),
-        clock_over,
-        ((_budget_text(probe, lived, values), f"{one.spec_path}.{probe.field}"), *port_notes(one, values)),
-    )
-    if seen:
-        yield _event_symptom(one, seen, values, past=clock_over)
-
-
-def _within(end: Body, event: Event) -> bool:
-    """Whether the probe's last failure fell into the run that ended, or into the one that followed it."""
-    started = parse_time(end.get("startedAt"))
-    return event.time is not None and started is not None and event.time >= started
-
-
-def _ends_often(one: Container, clock: datetime) -> bool:
-    """Whether it ended within the kubelet's back-off reset, or waits to be started again."""
-    ended = parse_time((one.terminated or one.last_terminated).get("finishedAt"))
-    return not one.is_running or (ended is not None and clock - ended <= _BACKOFF_RESET)
-
-
 def _crashes_by_itself(one: Container, clock: datetime) -> bool:
     """Whether it keeps ending on its own: then it is unready because it ended, not because of a probe."""
-    if not one.restarts or not _ends_often(one, clock) or one.started_at is None:
+    if not one.restarts or not ends_often(one, clock) or one.started_at is None:
         return False
-    lived = _lived(one)
+    lived = lived_for(one)
     return lived is not None and clock - one.started_at < lived + timedelta(seconds=30)
 
 
@@ -374,7 +166,7 @@ def _not_started(
     if running is not None and running.total_seconds() <= probe.budget and not (errored or unknown_port):
         yield _starting(one, probe, values, running)
         if seen and values.get("failure") in ("scheme", "grpc-unimplemented"):
-            yield _event_symptom(one, seen, values)
+            yield event_symptom(one, seen, values)
         return
     text = f"started is false: {probe.asks} has not succeeded"
     if running is not None:
@@ -383,7 +175,7 @@ def _not_started(
     yield _state("probes.unstarted", one, probe, values, text)
     yield from _port_unknown(one, probe, values)
     if seen:
-        yield _event_symptom(one, seen, values)
+        yield event_symptom(one, seen, values)
 
 
 def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None) -> Iterator[Symptom]:
@@ -400,7 +192,7 @@ def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy
     yield _state("probes.unready", one, probe, values, text)
     yield from _port_unknown(one, probe, values)
     if seen:
-        yield _event_symptom(one, seen, values)
+        yield event_symptom(one, seen, values)
 
 
 def _starting(one: Container, probe: Probe, values: Mapping[str, str], running: timedelta) -> Symptom:
@@ -427,16 +219,6 @@ def _port_unknown(one: Container, probe: Probe, values: Mapping[str, str]) -> It
     text = f'port "{probe.port_name}"; the container declares: {declared(one) or "no ports"}'
     attributes = {key: value for key, value in values.items() if value}
     yield Symptom("probes.port-unknown", one.subject, f"{one.spec_path}.{probe.field}", text, attributes)
-
-
-def _event_symptom(
-    one: Container, seen: Unhealthy, values: Mapping[str, str], *, past: bool = False
-) -> Symptom:
-    text = shorten(seen.event.message, 300) + (f" ({seen.event.count} times)" if seen.event.count > 1 else "")
-    attributes = {key: value for key, value in values.items() if value}
-    return Symptom(
-        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past
-    )
 
 
 # --- readiness gates ---------------------------------------------------------------------------------------

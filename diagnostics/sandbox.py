@@ -30,7 +30,7 @@ _ATTRIBUTES = (
     "agent_namespace",
     "agent_state",
     "siblings",
-    "capacity",
+    "range",
     "other_nodes",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
@@ -248,9 +248,6 @@ def _addresses(snapshot: Snapshot, node: str) -> tuple[dict[str, str], tuple[tup
     text = f"{held} pods on {node} hold an address"
     if cidr := ((node_of(snapshot) or {}).get("spec") or {}).get("podCIDR"):
         text += f"; the node's range is {cidr}"
-        prefix = str(cidr).rpartition("/")[2]
-        if prefix.isdigit() and ":" not in str(cidr) and int(prefix) <= 30:
-            found["capacity"] = str(2 ** (32 - int(prefix)) - 3)
     return found, ((text, f"pods on {node}"),)
 
 

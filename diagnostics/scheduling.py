@@ -41,6 +41,8 @@ _ROOM = (
     "slip",
     "slip_requests",
     "advertised",
+    "unhealthy_on",
+    "only_node",
     "holders",
 )
 _RULE = (

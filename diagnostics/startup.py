@@ -58,7 +58,12 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         ("hook", "why", "reason", *_PLACE),
     ),
 }
-_WAITING = frozenset({"CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"})
+_WAITING = frozenset(
+    {
+        *("CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"),
+        *("PreCreateHookError", "PreStartHookError"),
+    }
+)
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
 _FAILED_EXEC = frozenset({1, 126, 127, 255})
 _LOADER = re.compile(r"error while loading shared libraries|Error loading shared library|Error relocating")
@@ -71,7 +76,15 @@ _SHELL = (
     ("format", r"(?P<program>[^\s:]+): Exec format error"),
     ("not-executable", r"^\S*sh: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): [Pp]ermission denied"),
     ("not-executable", r"^/\S+: (?:line )?\d+: (?P<program>[^\s:]+): [Pp]ermission denied"),
-    ("not-found", r"^\S*: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): (?:command )?not found$"),
+    (
+        "not-found",
+        r"^\S*: (?:exec: )?(?:(?:line )?\d+: )?(?:exec: )?(?P<program>[^\s:]+): (?:command )?not found$",
+    ),
+    ("not-found", r"^\S*: (?:line )?\d+: (?:exec: )?(?P<program>/[^\s:]+): No such file or directory$"),
+    ("not-found", r"^\S*sh: (?P<program>/[^\s:]+): No such file or directory$"),
+    ("not-found", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: No such file or directory"),
+    ("not-found", r"^\[dumb-init\] (?P<program>\S+): No such file or directory"),
+    ("not-executable", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: Permission denied"),
     ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
 )
 

@@ -2,7 +2,7 @@
 
 The nodes are made up: objects without a machine, tainted so that nobody else's pods land there. The pods that
 stand on them name their node, so that the scheduler has no part in it. Then one probe after another is given
-to the scheduler, and its answer is compared with ours: the same fit or not, and the same count of each reason.
+to the scheduler, and its answer is compared with ours: fit or not, and the count of each reason.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
-
 from poddoctor.diagnostics import _choice, _predicates, _schedmessage
 from poddoctor.diagnostics import _world as worlds
 

@@ -16,6 +16,9 @@ from poddoctor.pod.units import parse_time
 
 _EVENT_LIFE = timedelta(hours=24)  # the default is one hour; distributions keep them for a few
 _HEARTBEAT_LIFE = timedelta(hours=1)
+_QUIET = timedelta(
+    minutes=1
+)  # what stands still writes nothing: it was looked at some time after its last word
 _NOT_PAST = ("deletionTimestamp", "notAfter", "expirationTimestamp")
 
 
@@ -25,7 +28,7 @@ def true_time(server: datetime, answers: Mapping[Read, Answer]) -> datetime:
     if not any(_of_the_past(server, read, body) for read, body in bodies):
         return server
     seen = [time for read, body in bodies if _small(read) for time in _times(body) if time <= server]
-    return max(seen, default=server)
+    return max(seen) + _QUIET if seen else server
 
 
 def _small(read: Read) -> bool:

@@ -145,6 +145,26 @@ def test_a_killing_of_an_earlier_run_explains_nothing() -> None:
     ]
 
 
+def test_a_killing_before_this_run_began_explains_nothing() -> None:
+    events = [event("Killing", "Container app failed liveness probe, will be restarted", 60)]
+    body = pod(LIVENESS, {"state": BACK_OFF, "lastState": ended(1, lasted=20, finished=30)})
+    assert found(body, events) == [("now", "crash/application-error")]
+
+
+def test_what_crashed_before_its_deadline() -> None:
+    body = pod({}, {"state": ended(1)}, restartPolicy="Never")
+    body["status"] |= {"phase": "Failed", "reason": "DeadlineExceeded"}
+    assert found(body) == [("now", "crash/application-error")]
+    body["status"]["containerStatuses"][0]["state"] = ended(137)
+    assert found(body) == []
+
+
+def test_an_end_before_the_image_was_lost_is_history() -> None:
+    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    body = pod(LIMIT, {"state": waiting, "lastState": ended(137, "OOMKilled")})
+    assert found(body) == [("past", "crash/oom-killed")]
+
+
 def test_a_lost_record_is_no_kill() -> None:
     end = ended(
         137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted."

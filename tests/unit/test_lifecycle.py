@@ -180,6 +180,20 @@ def test_what_an_init_container_waits_for(command: list[str], what: str) -> None
     assert what in found.title
 
 
+def test_a_word_of_a_log_is_no_service() -> None:
+    empty = Snapshot(Target("pod", "shop", "web"), {}, NOW)
+    body = waiting(["sh", "-c", "./entrypoint"])
+    said: dict[Read, Answer] = {log_reads(empty, "wait")[1]: Found("waiting for migrations to finish")}
+    assert findings(body, said)[0].cause.id == "lifecycle/init-container-running"
+
+
+def test_a_domain_of_the_world_is_no_service() -> None:
+    body = waiting(["sh", "-c", "until curl -sf https://example.com/ok; do sleep 1; done"])
+    found = findings(body, {get("v1", "services", "com", "example"): Absent()})[0]
+    assert found.confidence == "likely"
+    assert "example.com" in found.title
+
+
 def test_the_service_it_waits_for_does_not_exist() -> None:
     more: dict[Read, Answer] = {
         get("v1", "services", "shop", "databse"): Absent(),

@@ -72,15 +72,15 @@ def findings(body: dict[str, Any], its_node: Answer | None = None) -> tuple[Find
         # 1.25 and from 1.26
         ("OutOfcpu", "Pod Node didn't have enough resource: cpu, requested: 4000, used: 950, capacity: 4000",
          "rejected-by-node", "4 cpu asked, 950m of 4 used, short by 950m"),
-        ("OutOfmemory", "Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, "
-         "used: 1073741824, capacity: 2147483648", "rejected-by-node", "short by 1Gi"),
-        ("OutOfpods", "Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 110, "
-         "capacity: 110", "rejected-by-node", "short by 1"),
-        ("NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
-         "affinity/selector", "rejected-by-node", "node(s) didn't match"),
+        ("OutOfmemory", ("Pod was rejected: Node didn't have enough resource: memory, requested: 2147483648, "
+         "used: 1073741824, capacity: 2147483648"), "rejected-by-node", "short by 1Gi"),
+        ("OutOfpods", ("Pod was rejected: Node didn't have enough resource: pods, requested: 1, used: 110, "
+         "capacity: 110"), "rejected-by-node", "short by 1"),
+        ("NodeAffinity", ("Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node "
+         "affinity/selector"), "rejected-by-node", "node(s) didn't match"),
         ("TaintToleration", "Pod Predicate TaintToleration failed", "rejected-by-node", "TaintToleration"),
-        ("UnexpectedAdmissionError", "Pod was rejected: Allocate failed due to requested number of devices "
-         "unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected",
+        ("UnexpectedAdmissionError", ("Pod was rejected: Allocate failed due to requested number of devices "
+         "unavailable for nvidia.com/gpu. Requested: 1, Available: 0, which is unexpected"),
          "device-allocation-failed", "1 nvidia.com/gpu: 0 available"),
         ("TopologyAffinityError", "Pod was rejected: Resources cannot be allocated with Topology locality",
          "topology-rejected", "Topology locality"),
@@ -91,10 +91,10 @@ def findings(body: dict[str, Any], its_node: Answer | None = None) -> tuple[Find
         ("Evicted", "Pod was rejected: The node had condition: [DiskPressure]. ", "node-under-pressure",
          "DiskPressure"),
         ("Evicted", "Pod The node had condition: [MemoryPressure]. ", "node-under-pressure", "MemoryPressure"),
-        ("Evicted", "The node was low on resource: memory. Container app was using 612Mi, which exceeds its "
-         "request of 100Mi. ", "evicted-memory", "app used 612Mi over a request of 100Mi"),
-        ("Evicted", "The node was low on resource: memory. Threshold quantity: 100Mi, available: 81856Ki. "
-         "Container app was using 1.5Gi, request is 0, has larger consumption of memory. ", "evicted-memory",
+        ("Evicted", ("The node was low on resource: memory. Container app was using 612Mi, which exceeds its "
+         "request of 100Mi. "), "evicted-memory", "app used 612Mi over a request of 100Mi"),
+        ("Evicted", ("The node was low on resource: memory. Threshold quantity: 100Mi, available: 81856Ki. "
+         "Container app was using 1.5Gi, request is 0, has larger consumption of memory. "), "evicted-memory",
          "app used 1.5Gi over a request of 0"),
         ("Evicted", "The node was low on resource: ephemeral-storage. Threshold quantity: 4Gi, available: 3Gi. ",
          "evicted-disk", "ephemeral-storage"),

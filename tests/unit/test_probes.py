@@ -85,14 +85,18 @@ READINESS = [
         "probe-scheme-mismatch",
     ),
     (
-        'Get "http://10.1.1.4:8080/healthz": net/http: HTTP/1.x transport connection broken: '
-        'malformed HTTP response "\\x15\\x03\\x01\\x00\\x02\\x02"',
+        (
+            'Get "http://10.1.1.4:8080/healthz": net/http: HTTP/1.x transport connection broken: '
+            'malformed HTTP response "\\x15\\x03\\x01\\x00\\x02\\x02"'
+        ),
         {},
         "probe-scheme-mismatch",
     ),
     (
-        'Get "http://10.1.1.4:8080/healthz": context deadline exceeded '
-        "(Client.Timeout exceeded while awaiting headers)",
+        (
+            'Get "http://10.1.1.4:8080/healthz": context deadline exceeded '
+            "(Client.Timeout exceeded while awaiting headers)"
+        ),
         {},
         "probe-times-out",
     ),
@@ -134,15 +138,19 @@ def test_what_a_readiness_probe_is_told(text: str, spec: dict[str, Any], cause: 
         ("Readiness probe failed: ", "readiness-failing"),
         ("Readiness probe failed: sh: pg_isready: not found", "probe-command-missing"),
         (
-            "Readiness probe errored: rpc error: code = Unknown desc = failed to exec in container: failed to start "
-            'exec "ab": OCI runtime exec failed: exec failed: unable to start container process: exec: "check.sh": '
-            "executable file not found in $PATH: unknown",
+            (
+                "Readiness probe errored: rpc error: code = Unknown desc = failed to exec in container: failed to start "
+                'exec "ab": OCI runtime exec failed: exec failed: unable to start container process: exec: "check.sh": '
+                "executable file not found in $PATH: unknown"
+            ),
             "probe-command-missing",
         ),
         (
-            "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = command error: "
-            'time="2026" level=error msg="exec failed: unable to start container process: exec: \\"check.sh\\": '
-            'executable file not found in $PATH", stdout: , stderr: , exit code -1',
+            (
+                "Readiness probe errored and resulted in unknown state: rpc error: code = Unknown desc = command error: "
+                'time="2026" level=error msg="exec failed: unable to start container process: exec: \\"check.sh\\": '
+                'executable file not found in $PATH", stdout: , stderr: , exit code -1'
+            ),
             "probe-command-missing",
         ),
     ],

@@ -1,0 +1,252 @@
+"""The sandbox stage on the words of many runtimes and network plugins."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor.engine import diagnose
+from poddoctor.model import Found, Snapshot, Target
+from poddoctor.pod.reads import node_read, pod_events_read, pod_read
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+SANDBOX = "0123456789abcdef" * 4
+
+
+def snapshot(
+    message: str = "", reason: str = "FailedCreatePodSandBox", *more: dict[str, Any], **pod: Any
+) -> Snapshot:
+    """A pod on a node that waits in ContainerCreating, with one event."""
+    status = {
+        "phase": "Pending",
+        "containerStatuses": [waiting("ContainerCreating")],
+        **pod.pop("status", {}),
+    }
+    body = {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u1",
+            "creationTimestamp": "2026-03-01T11:50:00Z",
+        },
+        "spec": {"nodeName": "n1", "containers": [{"name": "app", "image": "nginx"}], **pod},
+        "status": status,
+    }
+    empty = Snapshot(Target("pod", "shop", "web"), {}, NOW, "v1.31.0")
+    events = [event(reason, message, "2026-03-01T11:58:00Z"), *more] if message else list(more)
+    answers = {pod_read(empty): Found(body), pod_events_read(empty): Found({"items": events})}
+    return Snapshot(empty.target, answers, NOW, "v1.31.0")
+
+
+def waiting(reason: str, message: str = "", **more: Any) -> dict[str, Any]:
+    return {"name": "app", "state": {"waiting": {"reason": reason, "message": message}}, **more}
+
+
+def event(reason: str, message: str, time: str) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"web.{len(message)}"},
+        "reason": reason,
+        "type": "Warning",
+        "message": message,
+        "lastTimestamp": time,
+        "count": 3,
+        "involvedObject": {"kind": "Pod", "name": "web", "namespace": "shop", "uid": "u1"},
+    }
+
+
+def first(of: Snapshot) -> str:
+    findings = diagnose(of).findings
+    return findings[0].cause.id.removeprefix("sandbox/") if findings else ""
+
+
+CONTAINERD = f'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to setup network for sandbox "{SANDBOX}": '
+CRIO = (
+    "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create pod network sandbox "
+    f"k8s_web_shop_u1_0({SANDBOX}): error adding pod shop_web to CNI network "
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        (
+            CONTAINERD + 'plugin type="calico" failed (add): error getting ClusterInformation: connection is '
+            "unauthorized: Unauthorized",
+            "cni-plugin-failed",
+        ),
+        (
+            CONTAINERD + 'plugin type="aws-cni" name="aws-cni" failed (add): add cmd: failed to assign an IP '
+            "address to container",
+            "pod-ip-exhausted",
+        ),
+        (
+            CONTAINERD + 'plugin type="flannel" failed (add): loadFlannelSubnetEnv failed: open '
+            "/run/flannel/subnet.env: no such file or directory",
+            "cni-plugin-failed",
+        ),
+        (
+            CONTAINERD + 'plugin type="cilium-cni" failed (add): unable to create endpoint: Put '
+            '"http:///var/run/cilium/cilium.sock/v1/endpoint/cni": context deadline exceeded',
+            "cni-plugin-failed",
+        ),
+        (
+            CONTAINERD
+            + 'plugin type="cilium-cni" failed (add): unable to allocate IP via local cilium agent: '
+            "[POST /ipam][502] postIpamFailure range is full",
+            "pod-ip-exhausted",
+        ),
+        (
+            CONTAINERD + 'plugin type="bridge" failed (add): failed to allocate for range 0: no IP addresses '
+            "available in range set: 10.42.0.1-10.42.0.254",
+            "pod-ip-exhausted",
+        ),
+        (
+            CRIO + '"multus-cni-network": plugin type="multus-shim" name="multus-cni-network" failed (add): '
+            'CmdAdd (shim): CNI request failed with status 400: \'ContainerID:"x" have you checked that your '
+            "default network is ready? still waiting for readinessindicatorfile @ /host/run/multus/cni/net.d/"
+            "10-ovn-kubernetes.conf. pollimmediate error: timed out waiting for the condition",
+            "cni-not-ready",
+        ),
+        (
+            CRIO + '"multus-cni-network": plugin type="multus" name="multus-cni-network" failed (add): '
+            '[shop/web:ovn-kubernetes]: error adding container to network "ovn-kubernetes": CNI request failed '
+            "with status 400: failed to configure pod interface: timed out waiting for OVS port binding",
+            "cni-plugin-failed",
+        ),
+        (
+            CRIO
+            + '"multus-cni-network": plugin type="multus" failed (add): Multus: [shop/web]: error loading '
+            "k8s delegates: cannot find a network-attachment-definition (macvlan-a) in namespace (shop): "
+            'network-attachment-definitions.k8s.cni.cncf.io "macvlan-a" not found',
+            "network-attachment-missing",
+        ),
+        (
+            CONTAINERD
+            + 'plugin type="istio-cni" name="istio-cni" failed (add): error getting pod: Unauthorized',
+            "cni-plugin-failed",
+        ),
+        (CONTAINERD + 'failed to find plugin "loopback" in path [/opt/cni/bin]', "cni-plugin-missing"),
+        (CONTAINERD + "cni plugin not initialized", "cni-not-ready"),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no "
+            'runtime for "kata" is configured',
+            "runtime-class-handler-missing",
+        ),
+        (
+            'Failed to create pod sandbox: rpc error: code = Unknown desc = RuntimeHandler "gvisor" not supported',
+            "runtime-class-handler-missing",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to find runtime handler kata "
+            "from runtime list map[runc:0xc0001 crun:0xc0002]",
+            "runtime-class-handler-missing",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "
+            '"k8s.gcr.io/pause:3.6": failed to pull image "k8s.gcr.io/pause:3.6": dial tcp: i/o timeout',
+            "pause-image-unavailable",
+        ),
+        (
+            'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "x": failed to '
+            'pull image "registry.k8s.io/pause:3.10.1": failed to resolve reference: 403 Forbidden',
+            "pause-image-unavailable",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+            "sandbox-timeouts",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to reserve sandbox name "
+            f'"web_shop_u1_0": name "web_shop_u1_0" is reserved for "{SANDBOX}"',
+            "sandbox-timeouts",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = Kubelet may be retrying requests that "
+            "are timing out in CRI-O due to system load. Currently at stage sandbox network creation: context "
+            "deadline exceeded: error reserving pod name",
+            "sandbox-timeouts",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = container create failed: write to "
+            "/proc/self/attr/keycreate: Invalid argument",
+            "sandbox-failed",
+        ),
+        (
+            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed "
+            "to create shim task: OCI runtime create failed: runc create failed: unable to apply cgroup "
+            "configuration: no space left on device: unknown",
+            "sandbox-failed",
+        ),
+    ],
+)
+def test_words_of_runtimes_and_plugins(message: str, cause: str) -> None:
+    assert first(snapshot(message)) == cause
+    assert first(snapshot("(combined from similar events): " + message)) == cause
+
+
+def test_network_not_ready_event_and_node() -> None:
+    text = (
+        "network is not ready: container runtime network not ready: NetworkReady=false "
+        "reason:NetworkPluginNotReady message:Network plugin returns error: cni plugin not initialized"
+    )
+    assert first(snapshot(text, "NetworkNotReady")) == "cni-not-ready"
+    silent = snapshot()
+    ready = {"type": "Ready", "status": "False", "message": text.removeprefix("network is not ready: ")}
+    node = {node_read("n1"): Found({"metadata": {"name": "n1"}, "status": {"conditions": [ready]}})}
+    assert first(Snapshot(silent.target, {**silent.answers, **node}, NOW)) == "cni-not-ready"
+
+
+def test_sandbox_that_was_made_after_all() -> None:
+    failure = CONTAINERD + 'plugin type="calico" failed (add): i/o timeout'
+    later = event("Pulling", 'Pulling image "nginx"', "2026-03-01T11:59:00Z")
+    assert first(snapshot(failure, "FailedCreatePodSandBox", later)) == ""
+    running = {"containerStatuses": [{"name": "app", "ready": True, "state": {"running": {}}}]}
+    assert first(snapshot(failure, status={"phase": "Running", **running})) == ""
+    past = {"conditions": [{"type": "PodReadyToStartContainers", "status": "True"}]}
+    assert first(snapshot(failure, status=past)) == ""
+    changed = "Pod sandbox changed, it will be killed and re-created."
+    assert first(snapshot(changed, "SandboxChanged")) == ""
+
+
+@pytest.mark.parametrize(
+    "status",
+    [
+        {
+            "phase": "Failed",
+            "reason": "SysctlForbidden",
+            "message": 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted',
+        },
+        {
+            "phase": "Failed",
+            "reason": "SysctlForbidden",
+            "message": 'Pod forbidden sysctl: "kernel.msgmax" not allowlisted',
+        },
+        {
+            "phase": "Failed",
+            "reason": "SysctlForbidden",
+            "message": 'Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowed with host net enabled',
+        },
+    ],
+)
+def test_forbidden_sysctl(status: dict[str, Any]) -> None:
+    finding = diagnose(snapshot(status={**status, "containerStatuses": []})).findings[0]
+    assert finding.cause.id == "sandbox/sysctl-forbidden"
+    assert "kernel.msgmax" in finding.title
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'failed to create containerd container: cannot load seccomp profile "/var/lib/kubelet/seccomp/p.json": open /var/lib/kubelet/seccomp/p.json: no such file or directory',
+        'setup seccomp: unable to load local profile "/var/lib/kubelet/seccomp/p.json": open /var/lib/kubelet/seccomp/p.json: no such file or directory',
+        "failed to create containerd container: get apparmor_parser version: apparmor profile not found k8s-deny-write",
+        "failed to create containerd container: apparmor profile not found k8s-deny-write",
+    ],
+)
+def test_missing_profiles(message: str) -> None:
+    assert (
+        first(snapshot(status={"containerStatuses": [waiting("CreateContainerError", message)]}))
+        == "security-profile-missing"
+    )

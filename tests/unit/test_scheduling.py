@@ -1,0 +1,466 @@
+"""The stage scheduling: nodes judged, the reason chosen, every wording of the message, and what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from poddoctor.diagnostics import _resources as res
+from poddoctor.diagnostics import _schedmessage as schedmessage
+from poddoctor.diagnostics import _selectors as sel
+from poddoctor.diagnostics import _world as worlds
+from poddoctor.diagnostics import scheduling
+
+from poddoctor import engine
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
+from poddoctor.pod.reads import get, node_read, pod_events_read, pod_read
+
+CLOCK = datetime(2026, 8, 1, 12, 0, tzinfo=timezone.utc)
+TARGET = Target("pod", "shop", "web")
+FORBIDDEN = Unknown("forbidden", "nodes is forbidden")
+TAIL = " preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+Json = Any
+
+
+def node(name: str, *taints: str, labels: Mapping[str, str] | None = None, **more: Json) -> Json:
+    """A node of 2 cores and 4Gi; a taint is ``key=value:Effect``."""
+    parsed = []
+    for taint in taints:
+        pair, effect = taint.rsplit(":", 1)
+        key, _, value = pair.partition("=")
+        parsed.append({"key": key, "effect": effect, **({"value": value} if value else {})})
+    room = {"cpu": "2", "memory": "4Gi", "pods": "110", **more.pop("room", {})}
+    return {
+        "metadata": {"name": name, "labels": {"kubernetes.io/hostname": name, **(labels or {})}},
+        "spec": {"taints": parsed, **more},
+        "status": {"allocatable": room},
+    }
+
+
+CONTROL = node("control", "node-role.kubernetes.io/control-plane:NoSchedule")
+
+
+def placed(name: str, on: str, namespace: str = "shop", labels: Json = None, **spec: Json) -> Json:
+    """A pod that stands on a node."""
+    spec = {"containers": [{"name": "app"}], **spec, "nodeName": on}
+    meta = {"name": name, "namespace": namespace, "uid": f"uid-{name}", "labels": labels or {}}
+    return {"metadata": meta, "spec": spec, "status": {"phase": "Running"}}
+
+
+def asks(**requests: str) -> Json:
+    """Containers with one that asks for this."""
+    return [{"name": "app", "image": "busybox:1.36", "resources": {"requests": requests}}]
+
+
+def waiting(message: str = "", reason: str = "Unschedulable", **spec: Json) -> Json:
+    """The target, which no node takes."""
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": reason, "message": message}]
+    return {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u",
+            "labels": {"app": "web"},
+            "creationTimestamp": "2026-08-01T11:50:00Z",
+        },
+        "spec": {"containers": [{"name": "app", "image": "busybox:1.36"}], **spec},
+        "status": {"phase": "Pending", **({"conditions": conditions} if message else {})},
+    }
+
+
+def snapshot(
+    pod: Json,
+    nodes: Sequence[Json] | None = None,
+    pods: Sequence[Json] = (),
+    more: Mapping[Read, Answer] | None = None,
+) -> Snapshot:
+    """What was read; without nodes they are forbidden."""
+    empty = Snapshot(TARGET, {}, CLOCK)
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": []}),
+        worlds.nodes_read(): FORBIDDEN if nodes is None else Found({"items": list(nodes)}),
+        worlds.all_pods_read(): FORBIDDEN if nodes is None else Found({"items": [*pods, pod]}),
+        **(more or {}),
+    }
+    return Snapshot(TARGET, answers, CLOCK, "v1.34.4")
+
+
+def first(shot: Snapshot) -> Finding | None:
+    """The first finding of this family, with all examiners let to raise."""
+    list(scheduling.examine(shot))
+    found = [one for one in engine.diagnose(shot).findings if one.cause.family == "scheduling"]
+    return found[0] if found else None
+
+
+def cause(shot: Snapshot) -> str:
+    found = first(shot)
+    return found.cause.id.partition("/")[2] if found else ""
+
+
+SAID = [
+    ("1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu", "insufficient-resources"),
+    ("1 node(s) had untolerated taint(s), 2 Insufficient cpu, 2 Insufficient memory", "insufficient-resources"),
+    ("3 Insufficient nvidia.com/gpu", "extended-resource-unavailable"),
+    ("1 node(s) had untolerated taint(s), 2 Too many pods", "too-many-pods"),
+    ("3 node(s) had untolerated taint {dedicated: gpu}", "untolerated-taint"),
+    ("3 node(s) had untolerated taint(s)", "untolerated-taint"),
+    ("3 node(s) had taint {dedicated: gpu}, that the pod didn't tolerate", "untolerated-taint"),
+    ("1 node(s) had untolerated taint {node-role.kubernetes.io/master: }, 2 node(s) had untolerated taint {node.kubernetes.io/not-ready: }", "nodes-not-ready"),
+    ("3 node(s) had untolerated taint {node.cloudprovider.kubernetes.io/uninitialized: true}", "nodes-not-ready"),
+    ("1 node(s) had untolerated taint(s), 2 node(s) were unschedulable", "nodes-cordoned"),
+    ("1 node(s) were unschedulable, 2 Insufficient memory", "insufficient-resources"),
+    ("1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector", "node-affinity-mismatch"),
+    ("2 node(s) didn't match Pod's node affinity/selector, 1 Insufficient cpu", "insufficient-resources"),
+    ("1 Insufficient memory, 8 node(s) didn't satisfy plugin(s) [NodeAffinity]", "insufficient-resources"),
+    ("3 node(s) didn't have free ports for the requested pod ports", "host-port-in-use"),
+    ("1 node(s) had volume node affinity conflict, 2 Insufficient cpu", "volume-node-affinity-conflict"),
+    ("3 node(s) didn't match PersistentVolume's node affinity", "volume-node-affinity-conflict"),
+    ("3 node(s) had no available volume zone", "volume-node-affinity-conflict"),
+    ("3 node(s) exceed max volume count", "volume-attach-limit"),
+    ("3 node(s) didn't match pod topology spread constraints", "topology-spread-unsatisfied"),
+    ("3 node(s) didn't match pod topology spread constraints (missing required label)", "topology-spread-unsatisfied"),
+    ("3 node(s) didn't match pod affinity rules", "pod-affinity-unsatisfied"),
+    ("1 node(s) had untolerated taint(s), 2 node(s) didn't match pod anti-affinity rules", "pod-anti-affinity-conflict"),
+    ("3 node(s) didn't satisfy existing pods anti-affinity rules", "refused-by-other-pods"),
+    ("3 cannot allocate all claims", "resource-claim-unavailable"),
+    ("request gpu: device class gpu.example.com does not exist", "resource-claim-unavailable"),
+    ("3 node(s) had an opinion of their own", "unschedulable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reasons", "expected"), SAID)
+@pytest.mark.parametrize("tail", ["", TAIL, TAIL + ".", " no new claims to deallocate," + TAIL])
+def test_the_message_alone_tells_the_cause(reasons: str, expected: str, tail: str) -> None:
+    shot = snapshot(waiting(f"0/3 nodes are available: {reasons}.{tail}"))
+    assert cause(shot) == expected
+    found = first(shot)
+    assert found
+    if expected not in ("volume-attach-limit", "resource-claim-unavailable"):
+        assert found.confidence in ("likely", "possible"), (
+            "nodes were not seen: nothing agrees with the message"
+        )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found",
+        '0/3 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/3 nodes are available: 3 No.',
+        '0/3 nodes are available: persistentvolumeclaim "data" is being deleted.',
+        'persistentvolumeclaim "data" not found',
+    ],
+)
+def test_claims_are_left_to_storage(text: str) -> None:
+    assert not list(scheduling.examine(snapshot(waiting(text), [node("a")])))
+
+
+def test_no_nodes_at_all() -> None:
+    assert cause(snapshot(waiting("no nodes available to schedule pods"))) == "no-nodes"
+
+
+def test_the_nearest_node_and_the_request_that_fits() -> None:
+    pod = waiting(
+        "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu." + TAIL,
+        containers=asks(cpu="2"),
+    )
+    pods = [placed("x", "one", containers=asks(cpu="800m")), placed("y", "two", containers=asks(cpu="500m"))]
+    found = first(snapshot(pod, [CONTROL, node("one"), node("two")], pods))
+    assert found
+    assert found.cause.id == "scheduling/insufficient-resources"
+    assert found.confidence == "certain"
+    assert found.title == "No node has 2 CPU free: two is nearest, 1500m CPU would fit"
+    assert found.symptoms[0].text == "two: cpu: 2 asked, 1500m of 2 free (short by 500m)"
+    assert "one: cpu: 2 asked, 1200m of 2 free (short by 800m)" in [
+        text for text, _ in found.symptoms[0].notes
+    ]
+
+
+def test_the_message_has_the_last_word() -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="1"))
+    found = first(snapshot(pod, [node("one")]))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/insufficient-resources", "likely")
+    assert any("one would take the pod" in text for text, _ in found.symptoms[0].notes)
+
+
+SIDECAR = {"restartPolicy": "Always"}
+
+
+@pytest.mark.parametrize(
+    ("spec", "cpu"),
+    [
+        ({"containers": [*asks(cpu="500m"), *asks(cpu="1")]}, "1.5"),
+        ({"containers": asks(cpu="500m"), "initContainers": asks(cpu="2")}, "2"),
+        ({"containers": asks(cpu="500m"), "initContainers": [{**asks(cpu="1")[0], **SIDECAR}]}, "1.5"),
+        (
+            {
+                "containers": asks(cpu="500m"),
+                "initContainers": [{**asks(cpu="1")[0], **SIDECAR}, asks(cpu="800m")[0]],
+            },
+            "1.8",
+        ),
+        (
+            {
+                "containers": asks(cpu="500m"),
+                "initContainers": [asks(cpu="800m")[0], {**asks(cpu="1")[0], **SIDECAR}],
+            },
+            "1.5",
+        ),
+        ({"containers": asks(cpu="500m"), "overhead": {"cpu": "250m"}}, "0.75"),
+        ({"containers": asks(cpu="500m"), "resources": {"requests": {"cpu": "2"}}}, "2"),
+        ({"containers": [{"name": "a", "resources": {"limits": {"cpu": "300m"}}}]}, "0.3"),
+        ({"containers": asks(cpu="0.0001")}, "0.001"),
+        ({"containers": None}, None),
+    ],
+)
+def test_what_the_scheduler_sets_aside(spec: Json, cpu: str | None) -> None:
+    assert res.pod_requests({"spec": spec}).get("cpu") == (Decimal(cpu) if cpu else None)
+
+
+@pytest.mark.parametrize(
+    ("toleration", "taint", "expected"),
+    [
+        ({"operator": "Exists"}, "a=b:NoExecute", True),
+        ({"key": "a", "operator": "Exists"}, "a=b:NoSchedule", True),
+        ({"key": "a", "value": "b"}, "a=b:NoSchedule", True),
+        ({"key": "a", "operator": "Equal", "value": "c"}, "a=b:NoSchedule", False),
+        ({"key": "a", "value": "b", "effect": "NoExecute"}, "a=b:NoSchedule", False),
+        ({"key": "a"}, "a:NoSchedule", True),
+        ({"key": "a", "operator": "Gt", "value": "3"}, "a=5:NoSchedule", True),
+    ],
+)
+def test_tolerations(toleration: Json, taint: str, *, expected: bool) -> None:
+    assert (not sel.untolerated([toleration], node("n", taint))) is expected
+
+
+def test_a_taint_that_only_prefers_keeps_nobody_off() -> None:
+    assert not sel.untolerated([], node("n", "a=b:PreferNoSchedule"))
+
+
+@pytest.mark.parametrize(
+    ("requirement", "expected"),
+    [
+        ({"key": "n", "operator": "Gt", "values": ["4"]}, True),
+        ({"key": "n", "operator": "Lt", "values": ["5"]}, False),
+        ({"key": "x", "operator": "Gt", "values": ["4"]}, False),
+        ({"key": "x", "operator": "NotIn", "values": ["4"]}, True),
+        ({"key": "x", "operator": "DoesNotExist"}, True),
+        ({"key": "n", "operator": "Exists"}, True),
+    ],
+)
+def test_operators(requirement: Json, *, expected: bool) -> None:
+    assert sel.requirement_holds(requirement, {"n": "5"}) is expected
+
+
+ANTI = {
+    "podAntiAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": [
+            {"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}
+        ]
+    }
+}
+SPREAD = {
+    "maxSkew": 1,
+    "topologyKey": "kubernetes.io/hostname",
+    "whenUnsatisfiable": "DoNotSchedule",
+    "labelSelector": {"matchLabels": {"app": "web"}},
+}
+PORT = [{"name": "app", "ports": [{"containerPort": 80, "hostPort": 8080}]}]
+SSD = {"labels": {"disktype": "ssd"}}
+JUDGED = [
+    ("a deliberate taint is not the answer when another node fails otherwise",
+     {"containers": asks(cpu="3")}, [CONTROL, node("a")], [], "1 node(s) had untolerated taint(s), 1 Insufficient cpu",
+     "request-exceeds-every-node"),
+    ("the node that the selector means is full: not a selector problem",
+     {"nodeSelector": {"disktype": "ssd"}, "containers": asks(cpu="2")}, [node("a", **SSD), node("b"), node("c")],
+     [placed("x", "a", containers=asks(cpu="1"))],
+     "1 Insufficient cpu, 2 node(s) didn't match Pod's node affinity/selector", "insufficient-resources"),
+    ("the nodes that the selector means are tainted",
+     {"nodeSelector": {"disktype": "ssd"}}, [node("a", "gpu=true:NoSchedule", **SSD), node("b")], [],
+     "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s)", "untolerated-taint"),
+    ("a typing error in the selector", {"nodeSelector": {"disktype": "sdd"}}, [CONTROL, node("a", **SSD)], [],
+     "1 node(s) didn't match Pod's node affinity/selector, 1 node(s) had untolerated taint(s)",
+     "node-selector-mismatch"),
+    ("newer schedulers call a lost node a taint", {},
+     [CONTROL, node("a", "node.kubernetes.io/unreachable:NoSchedule"), node("b", "node.kubernetes.io/unreachable:NoSchedule")],
+     [], "3 node(s) had untolerated taint(s)", "nodes-not-ready"),
+    ("most nodes are down, the last is full", {"containers": asks(cpu="1")},
+     [node("a", "node.kubernetes.io/not-ready:NoSchedule"), node("b", "node.kubernetes.io/not-ready:NoSchedule"), node("c")],
+     [placed("x", "c", containers=asks(cpu="2"))], "1 Insufficient cpu, 2 node(s) had untolerated taint(s)",
+     "nodes-not-ready"),
+    ("cordoned", {}, [CONTROL, node("a", "node.kubernetes.io/unschedulable:NoSchedule", unschedulable=True)], [],
+     "1 node(s) had untolerated taint(s), 1 node(s) were unschedulable", "nodes-cordoned"),
+    ("a port that another pod holds", {"containers": PORT}, [node("a")], [placed("x", "a", containers=PORT)],
+     "1 node(s) didn't have free ports for the requested pod ports", "host-port-in-use"),
+    ("own anti-affinity", {"affinity": ANTI}, [node("a")], [placed("x", "a", labels={"app": "web"})],
+     "1 node(s) didn't match pod anti-affinity rules", "pod-anti-affinity-conflict"),
+    ("another pod's anti-affinity", {}, [node("a")], [placed("x", "a", affinity=ANTI)],
+     "1 node(s) didn't satisfy existing pods anti-affinity rules", "refused-by-other-pods"),
+    ("spread over a node that is tainted", {"topologySpreadConstraints": [SPREAD]}, [CONTROL, node("a")],
+     [placed("x", "a", labels={"app": "web"})],
+     "1 node(s) didn't match pod topology spread constraints, 1 node(s) had untolerated taint(s)",
+     "topology-spread-unsatisfied"),
+    ("the number of pods", {}, [node("a", room={"pods": "1"})], [placed("x", "a")], "1 Too many pods", "too-many-pods"),
+    ("a device that is nowhere", {"containers": asks(**{"nvidia.com/gpu": "1"})}, [CONTROL, node("a")], [],
+     "1 Insufficient nvidia.com/gpu, 1 node(s) had untolerated taint(s)", "extended-resource-unavailable"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "spec", "nodes", "pods", "reasons", "expected"), JUDGED, ids=lambda _: "")
+def test_nodes_judged(what: str, spec: Json, nodes: Json, pods: Json, reasons: str, expected: str) -> None:
+    shot = snapshot(waiting(f"0/{len(nodes)} nodes are available: {reasons}.", **spec), nodes, pods)
+    found = first(shot)
+    assert found, what
+    assert found.cause.id == f"scheduling/{expected}", what
+    assert found.confidence == "certain", what
+
+
+def test_pods_that_cannot_be_listed_leave_room_to_the_message() -> None:
+    said = "0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint(s)."
+    pod = waiting(said, containers=asks(memory="1Gi"))
+    found = first(snapshot(pod, [CONTROL, node("a")], more={worlds.all_pods_read(): FORBIDDEN}))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/insufficient-resources", "likely")
+    assert found.title == "No node has 1Gi memory free"
+
+
+def test_a_large_cluster_is_read_node_by_node() -> None:
+    nodes = [node(f"n{index}") for index in range(60)]
+    pod = waiting("0/60 nodes are available: 60 Insufficient cpu.", containers=asks(cpu="2"))
+    more = {worlds.node_pods_read(f"n{index}"): Found({"items": [placed(f"p{index}", f"n{index}",
+            containers=asks(cpu="1"))]}) for index in range(20)}  # fmt: skip
+    shot = snapshot(pod, nodes, more={**more, worlds.all_pods_read(): FORBIDDEN})
+    assert {read.parameter("fieldSelector").split(",")[0] for read in scheduling.reads(shot)} >= {
+        "spec.nodeName=n0"
+    }
+    found = first(shot)
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/insufficient-resources", "certain")
+    assert any("the pods of 20 of 60 nodes" in text for text, _ in found.symptoms[0].notes)
+
+
+def test_what_an_autoscaler_says_is_evidence_and_no_judgement() -> None:
+    def event(reason: str, message: str, by: str) -> Json:
+        return {
+            "metadata": {"name": f"web.{reason}.{by}"},
+            "involvedObject": {"kind": "Pod", "name": "web", "uid": "u"},
+            "reason": reason,
+            "message": message,
+            "source": {"component": by},
+            "lastTimestamp": "2026-08-01T11:59:00Z",
+        }
+
+    events = [
+        event("FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu.", "default-scheduler"),
+        event("FailedScheduling", 'incompatible with nodepool "default"', "karpenter"),
+    ]
+    pod = waiting(containers=asks(cpu="3"))
+    empty = Snapshot(TARGET, {}, CLOCK)
+    found = first(snapshot(pod, [node("a")], more={pod_events_read(empty): Found({"items": events})}))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/request-exceeds-every-node", "certain")
+    assert any("nodepool" in text for text, _ in found.symptoms[0].notes)
+
+
+def test_spread_with_taints_honoured_counts_no_tainted_node() -> None:
+    honoured = {**SPREAD, "nodeTaintsPolicy": "Honor"}
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", topologySpreadConstraints=[honoured])
+    shot = snapshot(pod, [CONTROL, node("a")], [placed("x", "a", labels={"app": "web"})])
+    found = first(shot)
+    assert found
+    assert any("a would take the pod" in text for text, _ in found.symptoms[0].notes)
+
+
+def test_the_volume_is_named_with_why_its_node_cannot_take_the_pod() -> None:
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": "data"}}]
+    message = "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match PersistentVolume's node affinity."
+    affinity = {"required": {"nodeSelectorTerms": [{"matchExpressions": [
+        {"key": "kubernetes.io/hostname", "operator": "In", "values": ["a"]}]}]}}  # fmt: skip
+    more = {
+        worlds.pvc_read("shop", "data"): Found({"spec": {"volumeName": "pv-1"}}),
+        worlds.pv_read("pv-1"): Found({"metadata": {"name": "pv-1"}, "spec": {"nodeAffinity": affinity}}),
+    }
+    pod = waiting(message, volumes=volumes, containers=asks(cpu="1500m"))
+    shot = snapshot(pod, [node("a"), node("b")], [placed("x", "a", containers=asks(cpu="1"))], more)
+    found = first(shot)
+    assert found
+    assert found.cause.id == "scheduling/volume-node-affinity-conflict"
+    assert "a there cannot take it: cpu: 1500m asked, 1 of 2 free (short by 500m)" in found.title
+
+
+def test_gates_wait_and_are_no_fault() -> None:
+    pod = waiting("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated",
+                  schedulingGates=[{"name": "kueue.x-k8s.io/admission"}])  # fmt: skip
+    found = first(snapshot(pod))
+    assert found
+    assert (found.cause.id, found.standing) == ("scheduling/scheduling-gated", "waiting")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "lease", "expected"),
+    [
+        ("default-scheduler", Found({"spec": {"renewTime": "2026-08-01T11:59:58.000000Z"}}), "possible"),
+        ("default-scheduler", Found({"spec": {"renewTime": "2026-08-01T11:40:00.000000Z"}}), "likely"),
+        ("default-scheduler", FORBIDDEN, "possible"),
+        ("volcano", FORBIDDEN, "likely"),
+    ],
+)
+def test_nobody_has_looked_at_it(scheduler: str, lease: Answer, expected: str) -> None:
+    read = get("coordination.k8s.io/v1", "leases", "kube-system", "kube-scheduler")
+    found = first(snapshot(waiting(schedulerName=scheduler), more={read: lease}))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/scheduler-not-running", expected)
+
+
+def test_a_pod_made_just_now_is_left_alone() -> None:
+    pod = waiting()
+    pod["metadata"]["creationTimestamp"] = "2026-08-01T11:59:55Z"
+    assert not list(scheduling.examine(snapshot(pod)))
+
+
+def test_a_chosen_node_and_a_volume_in_the_making() -> None:
+    claim = {
+        "metadata": {"annotations": {"volume.kubernetes.io/selected-node": "a"}},
+        "status": {"phase": "Pending"},
+    }
+    pod = waiting(volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
+    found = first(snapshot(pod, more={worlds.pvc_read("shop", "data"): Found(claim)}))
+    assert found
+    assert (found.cause.id, found.standing) == ("scheduling/volume-binding-in-progress", "waiting")
+
+
+@pytest.mark.parametrize(("answer", "expected"), [(Absent(), "node-name-not-found"), (FORBIDDEN, "")])
+def test_a_node_that_does_not_exist(answer: Answer, expected: str) -> None:
+    shot = snapshot(waiting(nodeName="wroker"), [node("worker")], more={node_read("wroker"): answer})
+    assert cause(shot) == expected
+
+
+def test_victims_that_are_leaving() -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="2"))
+    pod["status"]["nominatedNodeName"] = "a"
+    victim = placed("low", "a", containers=asks(cpu="1"))
+    assert cause(snapshot(pod, [node("a")], [victim])) == "insufficient-resources"
+    victim["metadata"]["deletionTimestamp"] = "2026-08-01T11:59:59Z"
+    found = first(snapshot(pod, [node("a")], [victim]))
+    assert found
+    assert (found.cause.id, found.standing) == ("scheduling/preemption-pending", "waiting")
+
+
+def test_a_placed_pod_costs_nothing() -> None:
+    pod = placed("web", "a")
+    assert not list(scheduling.reads(snapshot(pod)))
+    assert not list(scheduling.examine(snapshot(pod)))
+
+
+def test_a_cut_message_is_read_as_far_as_it_goes() -> None:
+    parsed = schedmessage.parse("0/40 nodes are available: 10 Insufficient cpu, 2 node(s) were unsched ...")
+    assert [(one.count, one.kind) for one in parsed.reasons] == [(10, "resources"), (2, "other")]
+
+
+def test_taint_values_may_hold_dots_and_colons() -> None:
+    text = "0/2 nodes are available: 1 node(s) had untolerated taint {a.b/c: d.e:f}, 1 Too many pods. preemption: x"
+    assert schedmessage.parse(text).reasons[0].taint == ("a.b/c", "d.e:f")

@@ -1,0 +1,309 @@
+"""The storage stage on the words of several versions, and on objects when the events are gone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor.diagnostics import _binding, _claims, _mounting
+from poddoctor.engine import diagnose
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
+from poddoctor.pod.reads import node_read, pod_events_read, pod_read
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+EMPTY = Snapshot(Target("pod", "shop", "web"), {}, NOW)
+CLAIM = _claims.claim_read(EMPTY, "data")
+VOLUME = {"name": "data", "persistentVolumeClaim": {"claimName": "data"}}
+
+
+def event(
+    reason: str, message: str, about: str = "Pod", name: str = "web", uid: str = "u1"
+) -> dict[str, Any]:
+    return {
+        "metadata": {"name": f"{name}.1"},
+        "reason": reason,
+        "message": message,
+        "lastTimestamp": "2026-03-01T11:58:00Z",
+        "firstTimestamp": "2026-03-01T11:50:00Z",
+        "involvedObject": {"kind": about, "name": name, "namespace": "shop", "uid": uid},
+    }
+
+
+def snapshot(
+    answers: dict[Read, Answer], said: str = "", events: list[dict[str, Any]] | None = None, **spec: Any
+) -> Snapshot:
+    """A pod with one claim: Pending with the scheduler's words, or bound to a node when the spec says so."""
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": said}]
+    if spec.get("nodeName"):
+        conditions = [{"type": "PodScheduled", "status": "True"}]
+    body = {
+        "metadata": {
+            "name": "web",
+            "namespace": "shop",
+            "uid": "u1",
+            "creationTimestamp": "2026-03-01T11:50:00Z",
+        },
+        "spec": {"containers": [{"name": "app", "image": "nginx"}], "volumes": [VOLUME], **spec},
+        "status": {"phase": "Pending", "conditions": conditions},
+    }
+    first: dict[Read, Answer] = {
+        pod_read(EMPTY): Found(body),
+        pod_events_read(EMPTY): Found({"items": events or []}),
+    }
+    return Snapshot(EMPTY.target, {**first, **answers}, NOW)
+
+
+def claim(phase: str = "Pending", **spec: Any) -> Found:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "5Gi"}}, **spec}
+    meta = {"name": "data", "namespace": "shop", "uid": "c1", "creationTimestamp": "2026-03-01T11:50:00Z"}
+    return Found({"metadata": meta, "spec": spec, "status": {"phase": phase}})
+
+
+def first(of: Snapshot) -> Finding | None:
+    shown = [one for one in diagnose(of).findings if one.confidence != "possible"]
+    return shown[0] if shown else None
+
+
+def cause(of: Snapshot) -> str:
+    found = first(of)
+    return found.cause.id if found else ""
+
+
+def names(*existing: str) -> Found:
+    return Found({"items": [{"metadata": {"name": name}} for name in existing]})
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '0/3 nodes are available: persistentvolumeclaim "data" not found. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.',
+        '0/3 nodes are available: 3 persistentvolumeclaim "data" not found.',
+        'persistentvolumeclaim "data" not found',
+        '0/3 nodes are available: persistentvolumeclaim "data" not found. not found',
+    ],
+)
+@pytest.mark.parametrize("answer", [Absent(), Unknown("forbidden")])
+def test_missing_claim(said: str, answer: Answer) -> None:
+    found = first(snapshot({CLAIM: answer, _claims.claims_read(EMPTY): names("data2")}, said))
+    assert found is not None
+    assert (found.cause.id, found.confidence) == ("storage/pvc-not-found", "certain")
+    assert "data2" in found.title
+
+
+def test_claim_that_is_only_not_recorded() -> None:
+    """The scheduler found it unbound, so it exists, whatever the 404 says."""
+    said = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims. not found"
+    assert cause(snapshot({CLAIM: Absent()}, said)) == "storage/claim-unbound"
+    assert cause(snapshot({CLAIM: Unknown("forbidden")}, said)) == "storage/claim-unbound"
+
+
+def test_claim_made_after_the_message() -> None:
+    said = '0/3 nodes are available: persistentvolumeclaim "data" not found.'
+    lazy = {
+        "metadata": {"name": "gp3"},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    answers = {CLAIM: claim(storageClassName="gp3"), _claims.class_read("gp3"): Found(lazy)}
+    assert cause(snapshot(answers, said)) != "storage/pvc-not-found"
+
+
+UNBOUND = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "wanted"),
+    [
+        ("ProvisioningFailed", 'storageclass.storage.k8s.io "fast" not found', "storage-class-not-found"),
+        (
+            "ProvisioningFailed",
+            'failed to provision volume with StorageClass "fast": rpc error: code = Internal desc = quota exceeded',
+            "provisioning-failed",
+        ),
+        (
+            "ExternalProvisioning",
+            "Waiting for a volume to be created either by the external provisioner 'x.csi' or manually by the "
+            "system administrator.",
+            "provisioner-not-responding",
+        ),
+        (
+            "ExternalProvisioning",
+            'waiting for a volume to be created, either by external provisioner "x.csi" or manually created by '
+            "system administrator",
+            "provisioner-not-responding",
+        ),
+    ],
+)
+def test_words_of_the_volume_controller(reason: str, message: str, wanted: str) -> None:
+    events = Found({"items": [event(reason, message, "PersistentVolumeClaim", "data", "c1")]})
+    answers = {
+        CLAIM: claim(storageClassName="fast"),
+        _claims.claim_events_read(EMPTY, "data"): events,
+        _claims.class_read("fast"): Unknown("forbidden"),
+    }
+    assert cause(snapshot(answers, UNBOUND)) == f"storage/{wanted}"
+
+
+def test_why_no_volume_fits() -> None:
+    volume = {
+        "metadata": {"name": "disk-a"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": "manual",
+        },
+        "status": {"phase": "Available"},
+    }
+    answers: dict[Read, Answer] = {
+        CLAIM: claim(storageClassName="manual"),
+        _claims.class_read("manual"): Absent(),
+        _claims.volumes_read(): Found({"items": [volume]}),
+    }
+    found = first(snapshot(answers, UNBOUND))
+    assert found is not None
+    assert found.title == "No volume fits claim data: disk-a offers 1Gi, the claim asks for 5Gi"
+
+
+def test_waiting_for_the_first_consumer_is_no_fault() -> None:
+    lazy = {
+        "metadata": {"name": "gp3"},
+        "provisioner": "ebs.csi.aws.com",
+        "volumeBindingMode": "WaitForFirstConsumer",
+    }
+    waits = event("WaitForFirstConsumer", "waiting for first consumer", "PersistentVolumeClaim", "data", "c1")
+    answers = {
+        CLAIM: claim(storageClassName="gp3"),
+        _claims.class_read("gp3"): Found(lazy),
+        _claims.claim_events_read(EMPTY, "data"): Found({"items": [waits]}),
+    }
+    said = "0/3 nodes are available: 3 Insufficient cpu."
+    assert not cause(snapshot(answers, said)).startswith("storage/")
+
+
+@pytest.mark.parametrize(
+    ("message", "wanted"),
+    [
+        (
+            'MountVolume.SetUp failed for volume "h" : hostPath type check failed: /x is not a directory',
+            "hostpath-type-mismatch",
+        ),
+        (
+            'MountVolume.MountDevice failed for volume "pv-1" : kubernetes.io/csi: attacher.MountDevice failed to '
+            "create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
+            "csi-driver-missing-on-node",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+            "Mounting arguments: -t nfs 10.0.0.5:/exports/a /var/lib/kubelet/x\nOutput: mount.nfs: access denied by "
+            "server while mounting 10.0.0.5:/exports/a",
+            "mount-access-denied",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+            "Mounting arguments: -t nfs 10.0.0.5:/a /var/lib/kubelet/x\nOutput: mount: wrong fs type, bad option, "
+            "bad superblock on 10.0.0.5:/a, missing codepage or helper program, or other error.\n       (for several "
+            "filesystems (e.g. nfs, cifs) you might\n       need a /sbin/mount.<type> helper program)",
+            "mount-helper-missing",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+            "Mounting arguments: -t nfs files:/a /var/lib/kubelet/x\nOutput: mount.nfs: Failed to resolve server "
+            "files: Name or service not known",
+            "storage-server-unreachable",
+        ),
+        (
+            'MountVolume.MountDevice failed for volume "pv-1" : mount failed: exit status 32\nMounting command: mount\n'
+            "Mounting arguments: -t ext4 -o defaults /dev/xvdf /mnt\nOutput: mount: /mnt: wrong fs type, bad option, "
+            "bad superblock on /dev/xvdf, missing codepage or helper program, or other error.",
+            "filesystem-damaged",
+        ),
+        (
+            'MountVolume.NewMounter initialization failed for volume "l" : path "/mnt/a" does not exist',
+            "volume-path-missing",
+        ),
+        (
+            'Multi-Attach error for volume "pv-1" Volume is already used by pod(s) web-old',
+            "multi-attach",
+        ),
+        (
+            'Multi-Attach error for volume "pv-1" Volume is already exclusively attached to one node and can\'t be '
+            "attached to another",
+            "multi-attach",
+        ),
+        (
+            'AttachVolume.Attach failed for volume "pv-1" : rpc error: code = NotFound desc = Instance "i-1" not found',
+            "attach-failed",
+        ),
+        (
+            'AttachVolume.Attach failed for volume "pv-1" : timed out waiting for external-attacher of '
+            "ebs.csi.aws.com CSI driver to attach volume vol-1",
+            "attach-failed",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "s" : rpc error: code = Unknown desc = failed to mount secrets store '
+            "objects for pod shop/web, err: rpc error: code = Unknown desc = error making mount request: 403",
+            "secret-provider-failed",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "x" : rpc error: code = Internal desc = went wrong',
+            "mount-failed",
+        ),
+    ],
+)
+def test_words_of_mounting(message: str, wanted: str) -> None:
+    reason = "FailedAttachVolume" if "ttach" in message.partition(" ")[0] else "FailedMount"
+    of = snapshot({CLAIM: Unknown("forbidden")}, events=[event(reason, message)], nodeName="n1")
+    assert cause(of) == f"storage/{wanted}"
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        'MountVolume.SetUp failed for volume "c" : configmap "app" not found',
+        'MountVolume.SetUp failed for volume "c" : secret "tls" not found',
+        'MountVolume.SetUp failed for volume "c" : references non-existent secret key: tls.crt',
+        'MountVolume.SetUp failed for volume "kube-api-access-x" : object "shop"/"kube-root-ca.crt" not registered',
+        'MountVolume.SetUp failed for volume "c" : failed to sync configmap cache: timed out waiting for the condition',
+        "Unable to attach or mount volumes: unmounted volumes=[c], unattached volumes=[c]: timed out waiting for the condition",
+    ],
+)
+def test_what_belongs_to_the_configuration(message: str) -> None:
+    of = snapshot({CLAIM: Unknown("forbidden")}, events=[event("FailedMount", message)], nodeName="n1")
+    assert not cause(of).startswith("storage/")
+
+
+def test_attached_elsewhere_without_any_event() -> None:
+    volume = {"spec": {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "ebs.csi.aws.com"}}}
+    attachment = {
+        "metadata": {"name": "csi-1"},
+        "spec": {"attacher": "ebs.csi.aws.com", "nodeName": "n2", "source": {"persistentVolumeName": "pv-1"}},
+        "status": {"attached": True},
+    }
+    down = {"metadata": {"name": "n2"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}}
+    answers: dict[Read, Answer] = {
+        CLAIM: claim("Bound", volumeName="pv-1"),
+        _claims.volume_read("pv-1"): Found(volume),
+        _mounting.attachments_read(): Found({"items": [attachment]}),
+        _mounting.csinode_read("n1"): Found({"spec": {"drivers": [{"name": "ebs.csi.aws.com"}]}}),
+        _binding.pods_read(EMPTY): Found({"items": []}),
+        node_read("n2"): Found(down),
+    }
+    found = first(snapshot(answers, nodeName="n1"))
+    assert found is not None
+    assert found.title == "Volume pv-1 is still attached to node n2, which is not ready"
+
+
+def test_reads_of_a_running_pod_are_none() -> None:
+    body = {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "app"}], "volumes": [VOLUME]},
+        "status": {
+            "phase": "Running",
+            "containerStatuses": [{"name": "app", "ready": True, "state": {"running": {}}}],
+        },
+    }
+    of = Snapshot(EMPTY.target, {pod_read(EMPTY): Found(body)}, NOW)
+    assert list(_binding.reads(of)) == []
+    assert list(_mounting.reads(of)) == []
