@@ -28,6 +28,7 @@ _NOT_OURS = re.compile(
 _SUMMARY = re.compile(r"^Unable to attach or mount volumes: |timed out waiting for the condition$")
 _OUTPUT = re.compile(r"Output: (?P<output>.*)", re.DOTALL)
 _ARGUMENTS = re.compile(r"Mounting arguments: (?P<arguments>[^\n]*)")
+_DISK = re.compile(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
 _NFS_SOURCE = re.compile(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b.*?\s(?P<source>[^\s]+:[^\s]*|//\S+)\s")
 # In this order; each names what the engineer has to look at.
 _PROBLEMS: tuple[tuple[str, str], ...] = (
@@ -47,7 +48,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("secret-provider", r"secrets store objects|secretproviderclass|SecretProviderClass"),
     ("path-missing", r"path \\*\"(?P<path>[^\"\\]+)\\*\" does not exist"),
     ("path-missing", r"special device (?P<path>\S+) does not exist"),
-    ("helper-missing", r"you might need a /sbin/mount\.|helper program|unknown filesystem type"),
+    ("helper-missing", r"need a /sbin/mount\.|unknown filesystem type"),
     ("helper-missing", r"executable file not found in \$PATH"),
     ("access-denied", r"access denied by server|[Pp]ermission denied|mount error\(13\)"),
     ("access-denied", r"Operation not permitted|LOGON_FAILURE"),
@@ -107,6 +108,8 @@ def _problem(message: str) -> tuple[str, dict[str, str]]:
     for name, pattern in _PROBLEMS:
         # What was asked for stands before the answer: an option called "nolock" is no error.
         if match := re.search(pattern, message):
+            if name == "helper-missing" and _DISK.search(message):
+                continue  # mount(8) adds that guess for disks too
             return name, {key: value for key, value in match.groupdict().items() if value}
     return "other", {}
 
@@ -225,16 +228,25 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     if pod is None or not waits_for_start(pod) or network_condition(pod) == "True":
         return
     node = str((pod.get("spec") or {}).get("nodeName"))
-    told: set[str] = set()
+    silent = list(_untold(snapshot, pod, node))
+    lacking = any(one.name == "storage.driver-missing" for one in silent)
+    told: set[tuple[str, ...]] = set()
     for failure in failures(snapshot):
         symptom = _told(snapshot, pod, node, failure)
-        told.add(symptom.name + symptom.attributes.get("pv", "") + symptom.attributes.get("driver", ""))
+        if lacking and symptom.name == "storage.attach-failed" and failure.problem == "not-attached":
+            # Nobody attaches where the driver does not run: one cause, not two.
+            yield Symptom("storage.driver-named", POD, symptom.source, symptom.text)
+            continue
+        told.add(_about(symptom))
         yield symptom
         if symptom.name == "storage.driver-missing":
             yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
-    for symptom in _untold(snapshot, pod, node):
-        if symptom.name + symptom.attributes.get("pv", "") + symptom.attributes.get("driver", "") not in told:
-            yield symptom
+    yield from (one for one in silent if _about(one) not in told)
+
+
+def _about(symptom: Symptom) -> tuple[str, ...]:
+    """What the symptom is about: told by an event and seen in an object, it is one."""
+    return symptom.name, symptom.attributes.get("pv", ""), symptom.attributes.get("driver", "")
 
 
 def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom:
@@ -357,9 +369,11 @@ def _driver_state(snapshot: Snapshot, node: str, driver: str) -> tuple[dict[str,
 
 def _untold(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
     """What objects show when the events are gone, or never came (from 1.28 a silent wait leaves none)."""
+    lacking = False
     for driver, volume in _drivers(snapshot, pod).items():
         state, notes = _driver_state(snapshot, node, driver)
         if state and "registered" not in state:
+            lacking = True
             attributes = {
                 "driver": driver,
                 "node": node,
@@ -372,7 +386,11 @@ def _untold(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
                 "storage.driver-missing", POD, f"csinode {node} spec.drivers", text, attributes, notes=notes
             )
     for claim, volume in _bound(snapshot).items():
-        yield from _attachment(snapshot, node, claim, volume)
+        yield from (
+            one
+            for one in _attachment(snapshot, node, claim, volume)
+            if not (lacking and one.attributes.get("problem") == "silent")
+        )
 
 
 def _attachment(snapshot: Snapshot, node: str, claim: str, volume: str) -> Iterator[Symptom]:

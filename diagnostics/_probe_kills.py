@@ -180,13 +180,16 @@ def maybe_killed(
     """An end by SIGTERM or SIGKILL with a probe that can kill, when the events are gone."""
     end = one.terminated or one.last_terminated
     probe = probes.get("liveness") or probes.get("startup")
-    if probe is None or end.get("reason") == "OOMKilled" or end.get("exitCode") not in _SIGNALS:
+    if probe is None or end.get("reason") == "OOMKilled" or not one.restarts:
         return
     if any(event.reason == "Killing" and event.container in ("", one.name) for event in events):
         return
     lived, seen = lived_for(one), unhealthy.get(probe.kind)
     # Kubelet cannot have killed it before the probe had failed often enough.
     if lived is None or lived.total_seconds() < probe.delay + (probe.failures - 1) * probe.period - 1:
+        return
+    stop = _stop_line(snapshot, one)
+    if end.get("exitCode") not in _SIGNALS and not stop and not _ended_on_time(one, probe, lived, snapshot):
         return
     values = attributes_of(snapshot, one, probe, seen, "kills")
     values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
@@ -205,8 +208,29 @@ def maybe_killed(
         clock_over,
         ((_budget_text(probe, None, values), f"{one.spec_path}.{probe.field}"), *port_notes(one, values)),
     )
+    if stop:
+        source = f"log {one.name} (previous)"
+        yield Symptom(
+            "probes.told-to-stop", one.subject, source, stop, {"probe": probe.kind}, past=clock_over
+        )
     if seen:
         yield event_symptom(one, seen, values, past=clock_over)
+
+
+def _ended_on_time(one: Container, probe: Probe, lived: timedelta, snapshot: Snapshot) -> bool:
+    """Whether a server ended well just when its probe's patience was over: it handles SIGTERM."""
+    end = one.terminated or one.last_terminated
+    latest = probe.budget + probe.period + (probe.grace or grace_of(snapshot)) + 3
+    return end.get("exitCode") == 0 and probe.handler != "exec" and lived.total_seconds() <= latest
+
+
+_STOP = re.compile(r"SIGTERM|[Ss]ignal[: ]+(?:15\b|terminated)|\b15 \(SIGTERM")
+
+
+def _stop_line(snapshot: Snapshot, one: Container) -> str:
+    """The line of the run that ended in which the program says that it was asked to stop."""
+    lines = (log_text(snapshot, log_reads(snapshot, one.name)[0]) or "").splitlines()
+    return next((line.strip()[:200] for line in reversed(lines) if _STOP.search(line)), "")
 
 
 def _within(end: Body, event: Event) -> bool:

@@ -63,8 +63,10 @@ def place(snapshot: Snapshot, one: Container) -> Mapping[str, str]:
 def template_patch(snapshot: Snapshot, one: Container, change: Mapping[str, Json]) -> str:
     """The strategic merge patch that makes a change to this container in its owner's template."""
     field = "initContainers" if one.kind in ("init", "sidecar") else "containers"
-    spec: Json = {"spec": {"template": {"spec": {field: [{"name": one.name, **change}]}}}}
-    if owner_of(snapshot).owner_class == "cronjob":
+    pod: Json = {"spec": {field: [{"name": one.name, **change}]}}
+    owner = owner_of(snapshot).owner_class
+    spec = pod if owner == "none" else {"spec": {"template": pod}}
+    if owner == "cronjob":
         spec = {"spec": {"jobTemplate": spec}}
     return json.dumps(spec, separators=(",", ":"))
 

@@ -52,7 +52,10 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
         ),
     ),
     ("plugin-missing", r"fork/exec (?P<path>/opt/cni/bin/\S+): (?:no such file|exec format|permission)"),
-    ("ip-exhausted", r"no IP addresses available in (?:range set: (?P<range>\S+)|network)|no available IP addresses"),
+    (
+        "ip-exhausted",
+        r"no IP addresses available in (?:range set: (?P<range>\S+)|network)|no available IP addresses",
+    ),
     ("ip-exhausted", r"[Nn]o more IPs available|no more free IP|range is full|IP pool exhausted"),
     ("ip-exhausted", r"ran out of IP"),
     ("ip-exhausted", r"failed to assign an IP address to container|failed to assign IP"),

@@ -21,7 +21,7 @@ from poddoctor.pod.reads import (
     pod_events_read,
     pod_of,
 )
-from poddoctor.pod.units import show_duration
+from poddoctor.pod.units import parse_time, show_duration
 
 from ._command import is_shell, whole
 from ._ends import End, last_end, looks_aborted, memory_limits
@@ -131,7 +131,9 @@ def _story(snapshot: Snapshot, pod: Body, end: End) -> Iterator[Symptom]:
     elif end.by == "node-restart":
         yield _node_restarted(snapshot, end)
     elif end.by == "kill":
-        yield _symptom(snapshot, end, "crash.killed", _sentence(end), {}, notes=_ruled_out(snapshot, end))
+        yield _symptom(
+            snapshot, end, "crash.killed", _sentence(snapshot, end), {}, notes=_ruled_out(snapshot, end)
+        )
     else:
         yield from _by_itself(snapshot, end)
 
@@ -149,7 +151,7 @@ def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     )
     # A deletion or an eviction needs no such words: there nobody would ask who killed it.
     if end.exit_code in (137, 143) and end.by in ("probe", "hook", "change", "lost"):
-        yield _symptom(snapshot, end, "crash.killed", _sentence(end), {})
+        yield _symptom(snapshot, end, "crash.killed", _sentence(snapshot, end), {})
 
 
 def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
@@ -159,7 +161,7 @@ def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     found["main"] = "true" if end.exit_code in (128, 137) else "false"
     if end.proof:
         rows = [(core(end.proof), end.source), *rows]
-    yield _symptom(snapshot, end, "crash.out-of-memory", _sentence(end), found, notes=rows)
+    yield _symptom(snapshot, end, "crash.out-of-memory", _sentence(snapshot, end), found, notes=rows)
     volume = filling(snapshot, one, found.get("limit", ""))
     if volume:
         name, size, path = volume
@@ -176,9 +178,9 @@ def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
 def _node_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     rows = describe(snapshot, end.container)[1]
     stated = "true" if end.by == "node-memory" else "false"
-    text, source = (end.proof, end.proof_source) if end.proof else (_sentence(end), end.source)
+    text, source = (end.proof, end.proof_source) if end.proof else (_sentence(snapshot, end), end.source)
     if end.proof:
-        rows = [(_sentence(end), end.source), *rows]
+        rows = [(_sentence(snapshot, end), end.source), *rows]
     yield _symptom(
         snapshot, end, "crash.node-out-of-memory", text, {"stated": stated}, source=source, notes=rows
     )
@@ -187,7 +189,7 @@ def _node_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
 def _node_restarted(snapshot: Snapshot, end: End) -> Symptom:
     """The runtime's record of a lost container, or the kubelet's word that the node was rebooted."""
     stated = {"stated": "true"} if "rebooted" in end.proof else {}
-    notes = [(_sentence(end), end.source)]
+    notes = [(_sentence(snapshot, end), end.source)]
     changed = next((each for each in reversed(pod_events(snapshot)) if each.reason == "SandboxChanged"), None)
     if changed:
         notes.append((changed.message, changed.source))
@@ -212,10 +214,12 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     message = " ".join(str(end.record.get("message") or "").split())
     notes = [(message[-300:], f"{end.source}.message")] if message else []
     if signal:
-        yield _symptom(snapshot, end, "crash.fatal-signal", _sentence(end), {"signal": signal}, notes=notes)
+        yield _symptom(
+            snapshot, end, "crash.fatal-signal", _sentence(snapshot, end), {"signal": signal}, notes=notes
+        )
     else:
         found = {"message": message[-120:], "line": _line(snapshot, end)}
-        yield _symptom(snapshot, end, "crash.failed", _sentence(end), found, notes=notes)
+        yield _symptom(snapshot, end, "crash.failed", _sentence(snapshot, end), found, notes=notes)
 
 
 def _line(snapshot: Snapshot, end: End) -> str:
@@ -243,7 +247,7 @@ def _completed(snapshot: Snapshot, end: End) -> Symptom:
         snapshot,
         end,
         "crash.completed",
-        _sentence(end),
+        _sentence(snapshot, end),
         found,
         notes=[(said, one.spec_path), ("restartPolicy Always", "pod.spec.restartPolicy")],
     )
@@ -319,16 +323,16 @@ def _ended(one: Container) -> int:
     return max(1, one.restarts + bool(one.terminated))
 
 
-def _sentence(end: End) -> str:
+def _sentence(snapshot: Snapshot, end: End) -> str:
     """The end in one line: code, reason, how long the run lasted and how often it happened."""
-    parts = [
-        f"last exit {end.exit_code}" + (f" ({end.signal})" if end.signal else ""),
-        f"reason {end.reason or '-'}",
-    ]
+    parts = [f"last exit {end.exit_code}" + (f" ({end.signal})" if end.signal else "")]
+    parts.append(f"reason {end.reason or '-'}")
     if end.record.get("startedAt") and end.lasted >= timedelta():
         parts.append(f"after {show_duration(end.lasted)}")
     restarts = end.container.restarts
-    parts.append(f"{restarts} restart{'' if restarts == 1 else 's'}")
+    began = parse_time(((pod_of(snapshot) or {}).get("status") or {}).get("startTime"))
+    span = f" in {show_duration(end.finished - began)}" if began and end.finished and restarts else ""
+    parts.append(f"{restarts} restart{'' if restarts == 1 else 's'}{span}")
     return ", ".join(parts)
 
 

@@ -69,6 +69,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.maybe-killed": SymptomKind(
         "It ended by a signal, as after a failed probe, but no event says so", (*_PROBE, "lived", "exit_code")
     ),
+    "probes.told-to-stop": SymptomKind("The program says that it was asked to stop", ("probe",)),
     "probes.port-unknown": SymptomKind("A probe names a port that its container does not declare", _PROBE),
     "probes.gate-unmet": SymptomKind(
         "A readiness gate is not True while all containers are ready", ("gate", "gate_status", "setter")

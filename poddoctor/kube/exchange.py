@@ -21,6 +21,7 @@ class Exchange:
         url: the whole URL.
         accept: the ``Accept`` header.
         share: the part of the time left, 0 to 1, that this request may use up alone.
+        most: how many times it is sent at the most while the server answers with errors of its own.
         tries: how many times it was sent.
         status: the HTTP status, 0 before there is one.
         error: libcurl's code and message, ``(0, "")`` without one.
@@ -29,6 +30,7 @@ class Exchange:
     url: str
     accept: str
     share: float = 1.0
+    most: int = 9
     tries: int = 0
     body: BytesIO = field(default_factory=BytesIO)
     headers: dict[str, str] = field(default_factory=dict)

@@ -77,7 +77,7 @@ def unreachable(
 ) -> KubeError:
     """The error to raise when nothing was answered at all; ``error`` is libcurl's, ``timeout`` seconds."""
     code, message = error
-    server = connection.server
+    server = _shown(connection.server)
     since = expired(credentials)
     if code in TLS_ERRORS or "alert" in message:
         return _certificate(server, message, since)
@@ -124,3 +124,9 @@ def expired(credentials: Credentials) -> str:
 
     end = not_after(credentials.certificate)
     return f"{end:%Y-%m-%d %H:%M} UTC" if end and end < datetime.now(timezone.utc) else ""
+
+
+def _shown(server: str) -> str:
+    """The URL without ``user:password@``."""
+    scheme, separator, rest = server.partition("://")
+    return scheme + separator + rest.rpartition("@")[2]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -20,18 +20,15 @@ from poddoctor.kube import trust
 from poddoctor.kube.answers import answer, date
 from poddoctor.kube.credentials import Credentials, obtain
 from poddoctor.kube.errors import Unreachable
-from poddoctor.kube.exchange import MAX_BODY, Exchange, request
+from poddoctor.kube.exchange import Exchange, request
 from poddoctor.kube.kubeconfig import Connection, resolve
+from poddoctor.kube.pages import PAGE, rest
 from poddoctor.kube.wire import Wire
-from poddoctor.model import Absent, Answer, Found, Json, Read, Unknown
-
-__all__ = ["MAX_BODY", "PAGE", "Cluster"]
-
-PAGE = 500
-"""How many items a list is asked for at a time."""
+from poddoctor.model import Absent, Answer, Read
 
 _METADATA = "application/json;as={kind};g=meta.k8s.io;v=v1,application/json"
 _LOG_SHARE = 0.4
+_LOG_TRIES = 2
 _NOT_AGAIN = frozenset(
     {
         pycurl.E_PEER_FAILED_VERIFICATION,
@@ -41,7 +38,6 @@ _NOT_AGAIN = frozenset(
         pycurl.E_SSL_CIPHER,
         pycurl.E_COULDNT_RESOLVE_HOST,
         pycurl.E_COULDNT_RESOLVE_PROXY,
-        pycurl.E_COULDNT_CONNECT,
         pycurl.E_UNSUPPORTED_PROTOCOL,
         pycurl.E_URL_MALFORMAT,
         pycurl.E_BAD_FUNCTION_ARGUMENT,
@@ -127,43 +123,12 @@ class Cluster:
         """
         answers: dict[Read, Answer] = {read: Absent("no object can have such a name") for read in reads}
         answers.update(self._wave([read for read in answers if _is_sound(read)]))
-        self._follow({read: found for read, found in answers.items() if _continues(read, found)}, answers)
-        return answers
+        return {**answers, **rest(answers, self._wave)}
 
     def _wave(self, reads: Sequence[Read]) -> dict[Read, Answer]:
         exchanges = {read: self._exchange(read) for read in reads}
         self._send(list(exchanges.values()))
         return {read: answer(read, exchange) for read, exchange in exchanges.items()}
-
-    def _follow(self, first: Mapping[Read, Answer], answers: dict[Read, Answer]) -> None:
-        """Reads lists to their end, page by page. Half a list is no list: it is Unknown instead."""
-        for read, pages in self._pages(first).items():
-            if isinstance(pages, Unknown) and pages.why == "expired":
-                # The list changed on the way: once more, and whole.
-                whole = replace(read, query=(*read.query, ("limit", "0")))
-                pages = self._wave([whole])[whole]  # noqa: PLW2901
-            answers[read] = pages
-
-    def _pages(self, first: Mapping[Read, Answer]) -> dict[Read, Answer]:
-        whole = dict(first)
-        items = {read: list(_body(found).get("items") or []) for read, found in first.items()}
-        while waiting := {read: token for read, found in whole.items() if (token := _token(found))}:
-            pages = {
-                read: replace(read, query=(*read.query, ("continue", token), ("limit", str(PAGE))))
-                for read, token in waiting.items()
-            }
-            got = self._wave(list(pages.values()))
-            for read, page in pages.items():
-                whole[read] = _next(got[page])
-                items[read] += _body(whole[read]).get("items") or []
-        return {
-            read: Found(
-                {**_body(first[read]), "metadata": _body(found).get("metadata") or {}, "items": items[read]}
-            )
-            if isinstance(found, Found)
-            else found
-            for read, found in whole.items()
-        }
 
     def _exchange(self, read: Read) -> Exchange:
         query = list(read.query)
@@ -171,8 +136,10 @@ class Cluster:
             query.append(("limit", str(PAGE)))
         url = f"{self._connection.server}{quote(read.path, safe='/:@~')}"
         url += f"?{urlencode(query)}" if query else ""
-        # A log comes from a kubelet that may be gone: it must not use up the time of all that follows.
-        return Exchange(url, _accept(read), _LOG_SHARE if read.verb == "log" else 1.0)
+        if read.verb == "log":
+            # It comes from a kubelet that may be gone: it must not use up the time of all that follows.
+            return Exchange(url, _accept(read), _LOG_SHARE, _LOG_TRIES)
+        return Exchange(url, _accept(read))
 
     def _greet(self) -> Exchange:
         return Exchange(f"{self._connection.server}/version", "application/json")
@@ -203,7 +170,7 @@ class Cluster:
         self._transfer(exchanges)
         if any(one.status == 401 for one in exchanges):
             self._log_in_again(exchanges)
-        again = [one for one in exchanges if _may_retry(one)]
+        again = [one for one in exchanges if _may_retry(one, reached=self._reached)]
         if again and (self._reached or not self._is_expired()):
             self._retry(again)
         if self._greeting is not None and self._greeting.over:
@@ -257,7 +224,7 @@ class Cluster:
         for attempt in attempts(lambda: _asked_wait(exchanges), self._end):
             with attempt:
                 self._transfer(exchanges)
-                exchanges[:] = [one for one in exchanges if _may_retry(one)]
+                exchanges[:] = [one for one in exchanges if _may_retry(one, reached=self._reached)]
                 if exchanges:
                     raise Unreachable(f"{len(exchanges)} reads failed")
 
@@ -270,23 +237,6 @@ def _is_sound(read: Read) -> bool:
     )
 
 
-def _body(found: Answer) -> Mapping[str, Json]:
-    return found.body if isinstance(found, Found) and isinstance(found.body, dict) else {}
-
-
-def _token(found: Answer) -> str:
-    return str((_body(found).get("metadata") or {}).get("continue") or "")
-
-
-def _continues(read: Read, found: Answer) -> bool:
-    """Whether a list goes on; one that the caller limited is left as it is."""
-    return read.verb == "list" and not read.parameter("limit") and bool(_token(found))
-
-
-def _next(page: Answer) -> Answer:
-    return Unknown("expired", page.message) if isinstance(page, Absent) else page
-
-
 def _accept(read: Read) -> str:
     if read.verb == "log":
         return "*/*"
@@ -295,13 +245,14 @@ def _accept(read: Read) -> str:
     return "application/json"
 
 
-def _may_retry(exchange: Exchange) -> bool:
+def _may_retry(exchange: Exchange, *, reached: bool) -> bool:
     """Whether asking again may help: throttling, server errors, resets. Never 401, 403 or 404."""
+    if exchange.error[0] == pycurl.E_COULDNT_CONNECT:
+        # A server that was there a moment ago is being restarted.
+        return reached
     if exchange.error[0]:
         return exchange.error[0] not in _NOT_AGAIN
-    # A log answered with 500 is a kubelet out of reach: that seldom passes within seconds.
-    patient = "/log?" not in exchange.url or exchange.tries < 2
-    return exchange.status == 429 or (exchange.status >= 500 and patient)
+    return exchange.status == 429 or (exchange.status >= 500 and exchange.tries < exchange.most)
 
 
 def _asked_wait(exchanges: Sequence[Exchange]) -> float:

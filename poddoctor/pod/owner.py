@@ -46,6 +46,10 @@ class Owner:
 def owner_reads(snapshot: Snapshot) -> Iterable[Read]:
     """The owners up the chain, as far as they are known now."""
     body: Body | None = pod_of(snapshot)
+    guess = _guess(body) if body else ""
+    if guess:
+        # Asked in the same wave as the ReplicaSet: a wrong guess is an Absent, and costs nothing.
+        yield get(*_APIS["Deployment"], snapshot.target.namespace, guess)
     while body is not None:
         reference = _controller(body)
         read = _read(snapshot.target.namespace, reference) if reference else None
@@ -79,11 +83,19 @@ def owner_of(snapshot: Snapshot) -> Owner:
 
 
 def _guessed(pod: Body, owner: Owner) -> Owner:
-    """A ReplicaSet that cannot be read is named DEPLOYMENT-HASH, with the hash in the pod's label."""
+    """A ReplicaSet that cannot be read still tells its Deployment."""
+    name = _guess(pod)
+    return Owner("deployment", name, "workload") if owner.kind == "replicaset" and name else owner
+
+
+def _guess(pod: Body) -> str:
+    """The Deployment behind a ReplicaSet, which is named DEPLOYMENT-HASH with the hash in the pod's label."""
     digest = ((pod.get("metadata") or {}).get("labels") or {}).get("pod-template-hash")
-    if owner.kind == "replicaset" and digest and owner.name.endswith(f"-{digest}"):
-        return Owner("deployment", owner.name.removesuffix(f"-{digest}"), "workload")
-    return owner
+    reference = _controller(pod) or {}
+    name = str(reference.get("name") or "")
+    if reference.get("kind") != "ReplicaSet" or not digest or not name.endswith(f"-{digest}"):
+        return ""
+    return name.removesuffix(f"-{digest}")
 
 
 def _controller(body: Body) -> Mapping[str, str] | None:

@@ -12,6 +12,7 @@ import re
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -116,6 +117,7 @@ class Authority:
 class FakeServer:
     """The server, in a thread of its own; use it as a context manager.
 
+    ``delay`` and ``late`` are seconds: before each answer, and before it listens at all.
     ``methods`` gathers the HTTP methods that any of them ever saw.
     """
 
@@ -129,17 +131,18 @@ class FakeServer:
         client_ca: Path | None = None,
         delay: float = 0.0,
         http2: bool = True,
+        port: int = 0,
+        late: float = 0.0,
     ) -> None:
         self._replies = {path: one if isinstance(one, Reply) else Reply(one) for path, one in replies.items()}
         self._delay = delay
         self.requests: list[Request] = []
         self._config = Config()
         self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", port))
         self.port = self._socket.getsockname()[1]
-        self._socket.listen(64)
-        # The server closes the descriptor itself.
-        self._config.bind = [f"fd://{self._socket.detach()}"]
+        self._late = late
         self._config.graceful_timeout = 0.1
         self._config.loglevel = "CRITICAL"
         if tls:
@@ -158,7 +161,15 @@ class FakeServer:
         """The requests but for that of the version, which travels with the first wave."""
         return [one for one in self.requests if one.path != "/version"]
 
+    def _listen(self) -> None:
+        if self._socket.fileno() >= 0:
+            self._socket.listen(64)
+            # The server closes the descriptor itself.
+            self._config.bind = [f"fd://{self._socket.detach()}"]
+
     def __enter__(self) -> FakeServer:
+        if not self._late:
+            self._listen()
         self._thread.start()
         return self
 
@@ -167,8 +178,10 @@ class FakeServer:
         self._thread.join(5)
 
     def _run(self) -> None:
+        time.sleep(self._late)
+        self._listen()
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(serve(self._app, self._config, shutdown_trigger=self._stop.wait))  # type: ignore[arg-type]
+        self._loop.run_until_complete(serve(self._app, self._config, shutdown_trigger=self._stop.wait))
 
     async def _app(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] != "http":

@@ -9,6 +9,7 @@ import pytest
 
 from poddoctor.kube import early
 from poddoctor.kube.errors import CredentialsFailed
+from poddoctor.kube.transport import Cluster
 from poddoctor.model import Found
 from poddoctor.pod.reads import get
 
@@ -72,6 +73,6 @@ def test_a_plugin_that_fails_is_run_once(tmp_path: Path, kubeconfig: Write) -> N
     ],
 )
 def test_what_needs_no_cluster_dials_none(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(early.Cluster, "open", lambda *_: pytest.fail("dialed"))
+    monkeypatch.setattr(Cluster, "open", lambda *_: pytest.fail("dialed"))
     early.dial(arguments)
     assert not early._dialed

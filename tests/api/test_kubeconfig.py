@@ -26,7 +26,8 @@ Write = Callable[..., str]
 
 
 def oracle(path: str, context: str | None = None) -> ApiClient:
-    return official.new_client_from_config(config_file=path, context=context)
+    client: ApiClient = official.new_client_from_config(config_file=path, context=context)  # type: ignore[no-untyped-call]
+    return client
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,12 @@ def test_an_error_page_is_not_repeated() -> None:
     assert len(status_message(json.dumps({"kind": "Status", "message": "x" * 9999}).encode())) == 1000
 
 
+def test_a_password_in_the_servers_url_is_not_shown(kubeconfig: Write) -> None:
+    with pytest.raises(Unreachable, match="cannot reach http://127.0.0.1:1: ") as raised:
+        ask(kubeconfig("http://jane:hunter2@127.0.0.1:1"), POD)
+    assert "hunter2" not in str(raised.value)
+
+
 def test_errors_are_one_plain_line() -> None:
     error = KubeError("it\n broke \x1b[31m\u202e", "do\tthis")
     assert str(error) == "it broke [31m: do this"

@@ -101,6 +101,25 @@ def test_a_used_up_budget_sends_nothing_more(kubeconfig: Write) -> None:
         assert len(server.asked) == 1
 
 
+def test_a_server_that_restarts_is_asked_again(kubeconfig: Write) -> None:
+    with FakeServer({POD.path: {}}) as server:
+        cluster = Cluster.open(kubeconfig(server.url), None, 5)
+        cluster.ask([POD])
+    with FakeServer({POD.path: {"n": 2}}, port=server.port, late=0.3):
+        assert cluster.ask([POD]) == {POD: Found({"n": 2})}
+    cluster.close()
+
+
+def test_a_server_that_went_away_is_unknown(kubeconfig: Write) -> None:
+    with FakeServer({POD.path: {}}) as server:
+        cluster = Cluster.open(kubeconfig(server.url), None, 5)
+        cluster.ask([POD])
+    [answer] = cluster.ask([POD]).values()
+    cluster.close()
+    assert isinstance(answer, Unknown)
+    assert answer.why == "unreachable"
+
+
 def test_a_log_behind_a_dead_kubelet_is_tried_twice(kubeconfig: Write) -> None:
     message = "Get https://10.0.0.1:10250/containerLogs/shop/web/app: dial tcp: connection refused"
     with FakeServer({LOG.path: Reply({**STATUS, "message": message}, 500)}) as server:

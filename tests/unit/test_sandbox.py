@@ -130,8 +130,10 @@ CRIO = (
         (CONTAINERD + 'failed to find plugin "loopback" in path [/opt/cni/bin]', "cni-plugin-missing"),
         (CONTAINERD + "cni plugin not initialized", "cni-not-ready"),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no "
-            'runtime for "kata" is configured',
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox runtime: no "
+                'runtime for "kata" is configured'
+            ),
             "runtime-class-handler-missing",
         ),
         (
@@ -139,18 +141,24 @@ CRIO = (
             "runtime-class-handler-missing",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to find runtime handler kata "
-            "from runtime list map[runc:0xc0001 crun:0xc0002]",
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to find runtime handler kata "
+                "from runtime list map[runc:0xc0001 crun:0xc0002]"
+            ),
             "runtime-class-handler-missing",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "
-            '"k8s.gcr.io/pause:3.6": failed to pull image "k8s.gcr.io/pause:3.6": dial tcp: i/o timeout',
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to get sandbox image "
+                '"k8s.gcr.io/pause:3.6": failed to pull image "k8s.gcr.io/pause:3.6": dial tcp: i/o timeout'
+            ),
             "pause-image-unavailable",
         ),
         (
-            'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "x": failed to '
-            'pull image "registry.k8s.io/pause:3.10.1": failed to resolve reference: 403 Forbidden',
+            (
+                'Failed to create pod sandbox: rpc error: code = Unknown desc = failed to start sandbox "x": failed to '
+                'pull image "registry.k8s.io/pause:3.10.1": failed to resolve reference: 403 Forbidden'
+            ),
             "pause-image-unavailable",
         ),
         (
@@ -158,25 +166,33 @@ CRIO = (
             "sandbox-timeouts",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to reserve sandbox name "
-            f'"web_shop_u1_0": name "web_shop_u1_0" is reserved for "{SANDBOX}"',
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to reserve sandbox name "
+                f'"web_shop_u1_0": name "web_shop_u1_0" is reserved for "{SANDBOX}"'
+            ),
             "sandbox-timeouts",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = Kubelet may be retrying requests that "
-            "are timing out in CRI-O due to system load. Currently at stage sandbox network creation: context "
-            "deadline exceeded: error reserving pod name",
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = Kubelet may be retrying requests that "
+                "are timing out in CRI-O due to system load. Currently at stage sandbox network creation: context "
+                "deadline exceeded: error reserving pod name"
+            ),
             "sandbox-timeouts",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = container create failed: write to "
-            "/proc/self/attr/keycreate: Invalid argument",
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = container create failed: write to "
+                "/proc/self/attr/keycreate: Invalid argument"
+            ),
             "sandbox-failed",
         ),
         (
-            "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed "
-            "to create shim task: OCI runtime create failed: runc create failed: unable to apply cgroup "
-            "configuration: no space left on device: unknown",
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create containerd task: failed "
+                "to create shim task: OCI runtime create failed: runc create failed: unable to apply cgroup "
+                "configuration: no space left on device: unknown"
+            ),
             "sandbox-failed",
         ),
     ],

@@ -219,7 +219,7 @@ def test_slips_in_commands(name: str) -> None:
     text = RUNC + f'exec: "{word}": executable file not found in $PATH: unknown'
     finding = diagnosed(pod(app, {"state": BACK_OFF, "lastState": end(text)}))[0]
     patch = json.loads(finding.attributes["patch"])
-    assert patch["spec"]["template"]["spec"]["containers"] == [{"name": "app", **change}]
+    assert patch["spec"]["containers"] == [{"name": "app", **change}]
 
 
 def test_got_over_it() -> None:

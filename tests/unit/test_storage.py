@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-
 from poddoctor.diagnostics import _binding, _claims, _mounting
+
 from poddoctor.engine import diagnose
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
 from poddoctor.pod.reads import node_read, pod_events_read, pod_read
@@ -124,14 +124,18 @@ UNBOUND = "0/3 nodes are available: pod has unbound immediate PersistentVolumeCl
         ),
         (
             "ExternalProvisioning",
-            "Waiting for a volume to be created either by the external provisioner 'x.csi' or manually by the "
-            "system administrator.",
+            (
+                "Waiting for a volume to be created either by the external provisioner 'x.csi' or manually by the "
+                "system administrator."
+            ),
             "provisioner-not-responding",
         ),
         (
             "ExternalProvisioning",
-            'waiting for a volume to be created, either by external provisioner "x.csi" or manually created by '
-            "system administrator",
+            (
+                'waiting for a volume to be created, either by external provisioner "x.csi" or manually created by '
+                "system administrator"
+            ),
             "provisioner-not-responding",
         ),
     ],
@@ -190,33 +194,43 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
             "hostpath-type-mismatch",
         ),
         (
-            'MountVolume.MountDevice failed for volume "pv-1" : kubernetes.io/csi: attacher.MountDevice failed to '
-            "create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers",
+            (
+                'MountVolume.MountDevice failed for volume "pv-1" : kubernetes.io/csi: attacher.MountDevice failed to '
+                "create newCsiDriverClient: driver name ebs.csi.aws.com not found in the list of registered CSI drivers"
+            ),
             "csi-driver-missing-on-node",
         ),
         (
-            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
-            "Mounting arguments: -t nfs 10.0.0.5:/exports/a /var/lib/kubelet/x\nOutput: mount.nfs: access denied by "
-            "server while mounting 10.0.0.5:/exports/a",
+            (
+                'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+                "Mounting arguments: -t nfs 10.0.0.5:/exports/a /var/lib/kubelet/x\nOutput: mount.nfs: access denied by "
+                "server while mounting 10.0.0.5:/exports/a"
+            ),
             "mount-access-denied",
         ),
         (
-            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
-            "Mounting arguments: -t nfs 10.0.0.5:/a /var/lib/kubelet/x\nOutput: mount: wrong fs type, bad option, "
-            "bad superblock on 10.0.0.5:/a, missing codepage or helper program, or other error.\n       (for several "
-            "filesystems (e.g. nfs, cifs) you might\n       need a /sbin/mount.<type> helper program)",
+            (
+                'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+                "Mounting arguments: -t nfs 10.0.0.5:/a /var/lib/kubelet/x\nOutput: mount: wrong fs type, bad option, "
+                "bad superblock on 10.0.0.5:/a, missing codepage or helper program, or other error.\n       (for several "
+                "filesystems (e.g. nfs, cifs) you might\n       need a /sbin/mount.<type> helper program)"
+            ),
             "mount-helper-missing",
         ),
         (
-            'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
-            "Mounting arguments: -t nfs files:/a /var/lib/kubelet/x\nOutput: mount.nfs: Failed to resolve server "
-            "files: Name or service not known",
+            (
+                'MountVolume.SetUp failed for volume "nfs" : mount failed: exit status 32\nMounting command: mount\n'
+                "Mounting arguments: -t nfs files:/a /var/lib/kubelet/x\nOutput: mount.nfs: Failed to resolve server "
+                "files: Name or service not known"
+            ),
             "storage-server-unreachable",
         ),
         (
-            'MountVolume.MountDevice failed for volume "pv-1" : mount failed: exit status 32\nMounting command: mount\n'
-            "Mounting arguments: -t ext4 -o defaults /dev/xvdf /mnt\nOutput: mount: /mnt: wrong fs type, bad option, "
-            "bad superblock on /dev/xvdf, missing codepage or helper program, or other error.",
+            (
+                'MountVolume.MountDevice failed for volume "pv-1" : mount failed: exit status 32\nMounting command: mount\n'
+                "Mounting arguments: -t ext4 -o defaults /dev/xvdf /mnt\nOutput: mount: /mnt: wrong fs type, bad option, "
+                "bad superblock on /dev/xvdf, missing codepage or helper program, or other error."
+            ),
             "filesystem-damaged",
         ),
         (
@@ -228,8 +242,10 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
             "multi-attach",
         ),
         (
-            'Multi-Attach error for volume "pv-1" Volume is already exclusively attached to one node and can\'t be '
-            "attached to another",
+            (
+                'Multi-Attach error for volume "pv-1" Volume is already exclusively attached to one node and can\'t be '
+                "attached to another"
+            ),
             "multi-attach",
         ),
         (
@@ -237,13 +253,17 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
             "attach-failed",
         ),
         (
-            'AttachVolume.Attach failed for volume "pv-1" : timed out waiting for external-attacher of '
-            "ebs.csi.aws.com CSI driver to attach volume vol-1",
+            (
+                'AttachVolume.Attach failed for volume "pv-1" : timed out waiting for external-attacher of '
+                "ebs.csi.aws.com CSI driver to attach volume vol-1"
+            ),
             "attach-failed",
         ),
         (
-            'MountVolume.SetUp failed for volume "s" : rpc error: code = Unknown desc = failed to mount secrets store '
-            "objects for pod shop/web, err: rpc error: code = Unknown desc = error making mount request: 403",
+            (
+                'MountVolume.SetUp failed for volume "s" : rpc error: code = Unknown desc = failed to mount secrets store '
+                "objects for pod shop/web, err: rpc error: code = Unknown desc = error making mount request: 403"
+            ),
             "secret-provider-failed",
         ),
         (
