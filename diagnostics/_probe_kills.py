@@ -17,7 +17,7 @@ from ._probe_facts import Unhealthy, attributes_of, grace_of, port_notes
 
 _KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
-_OUTLIVED = timedelta(minutes=2)
+_OUTLIVED = (timedelta(seconds=90), timedelta(minutes=5))
 _SIGNALS = (137, 143)
 _STARTING = re.compile(
     r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
@@ -116,8 +116,8 @@ def _serves_again(one: Container, clock: datetime) -> bool:
     if one.restarts > 1 or one.started_at is None:
         return False
     # It has outlived the run that was cut short.
-    lived = lived_for(one)
-    return lived is None or clock - one.started_at > min(lived + timedelta(seconds=30), _OUTLIVED)
+    lived = lived_for(one) or timedelta(0)
+    return clock - one.started_at > min(max(lived + timedelta(seconds=30), _OUTLIVED[0]), _OUTLIVED[1])
 
 
 def lived_for(one: Container) -> timedelta | None:

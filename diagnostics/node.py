@@ -63,7 +63,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "node.preempted": SymptomKind("The kubelet removed the pod for a critical one", ("node",)),
 }
 
-_SILENT_AFTER = timedelta(seconds=60)
+_SILENT_AFTER = timedelta(seconds=90)
 _LOW = re.compile(r"The node was low on resource: \[?([a-z-]+)\]?", re.IGNORECASE)
 _THRESHOLD = re.compile(r"Threshold quantity: ([^,\s]+), available: ([^\s.]+(?:\.\d+)?[A-Za-z]*)")
 _USED = re.compile(

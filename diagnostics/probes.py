@@ -48,26 +48,25 @@ _PROBE = (
     "effect",
     "mismatch",
     "slow_start",
+    "for",
+    "left",
+    "lived",
+    "times",
+    "exit_code",
 )
 
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.unhealthy": SymptomKind("The kubelet says that a probe fails, and the state agrees", _PROBE),
-    "probes.unready": SymptomKind(
-        "A container runs and its readiness probe has not succeeded", (*_PROBE, "for")
-    ),
-    "probes.starting": SymptomKind(
-        "A container started moments ago: its probe still has time", (*_PROBE, "left")
-    ),
-    "probes.unstarted": SymptomKind("A container's startup probe has used up its time", (*_PROBE, "for")),
-    "probes.killed": SymptomKind(
-        "A probe had the container killed", (*_PROBE, "lived", "times", "exit_code")
-    ),
+    "probes.unready": SymptomKind("A container runs and its readiness probe has not succeeded", _PROBE),
+    "probes.starting": SymptomKind("A container started moments ago: its probe still has time", _PROBE),
+    "probes.unstarted": SymptomKind("A container's startup probe has used up its time", _PROBE),
+    "probes.killed": SymptomKind("A probe had the container killed", _PROBE),
     "probes.start-cut-short": SymptomKind(
-        "A probe had the container killed before the program was up", (*_PROBE, "lived", "times", "exit_code")
+        "A probe had the container killed before the program was up", _PROBE
     ),
     "probes.killing-event": SymptomKind("The kubelet's own word that a probe had it killed", ("probe",)),
     "probes.maybe-killed": SymptomKind(
-        "It ended by a signal, as after a failed probe, but no event says so", (*_PROBE, "lived", "exit_code")
+        "It ended by a signal, as after a failed probe, but no event says so", _PROBE
     ),
     "probes.told-to-stop": SymptomKind("The program says that it was asked to stop", ("probe",)),
     "probes.port-unknown": SymptomKind("A probe names a port that its container does not declare", _PROBE),

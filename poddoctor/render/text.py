@@ -145,9 +145,11 @@ class _Page:
         risk = _RISKS[step.risk].format(workload=self._clean(finding.attributes.get("workload", "its owner")))
         head = f"{label}{self._clean(step.do)}" + (f" ({risk})" if risk else "")
         self.line(Text(head, style="green" if step.fixes else ""), indent=3, hanging=5)
+        # A command is never wrapped: a line that was broken cannot be pasted. The end of a here-document
+        # must stand at the beginning of its line.
+        lead = "" if "<<" in step.run else "     "
         for command in step.run.splitlines():
-            # A command is never wrapped: a line that was broken cannot be pasted.
-            self._console.print(Text("     " + visible_command(command), style="bold"), soft_wrap=True)
+            self._console.print(Text(lead + visible_command(command), style="bold"), soft_wrap=True)
         # Alternatives mostly share their check and undo: once is enough on one screen.
         seen = {before.check, before.undo} if before else set()
         for name, command in (("Check ", step.check), ("Undo  ", step.undo)):
