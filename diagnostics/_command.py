@@ -17,6 +17,7 @@ _BUILTINS = frozenset(
     {"cd", "export", "source", ".", "exec", "set", "ulimit", "if", "while", "for", "until", "exit"}
 )
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+_OPERATOR = re.compile(r"&&|\|\||[|;<>`]|\$[\w{(]| &$")
 _UNEXPANDED = re.compile(r"\$\((\w+)\)")
 
 
@@ -52,7 +53,10 @@ def slip(one: Container, program: str) -> Slip:
     # Without an entrypoint in the image the first argument is the program.
     if not line or (program and first != program and first.split() != program.split()):
         return Slip()
-    if " " in first.strip():
+    if first != first.strip():
+        kept = [first.strip(), *line[1:]]
+        return Slip({"blank": first.strip()}, _replaced(one, kept))
+    if " " in first:
         split = _split(first)
         return Slip({"line": shown([first])}, {"command": split, **_rest(one)}) if split else Slip()
     return _by_first_word(one, line)
@@ -78,6 +82,10 @@ def _split(line: str) -> list[str]:
         parts = shlex.split(line)
     except ValueError:
         return []
+    if not parts:
+        return []
+    if (_OPERATOR.search(line) or parts[0] in _BUILTINS) and not is_shell(parts[0]):
+        return ["sh", "-c", line]
     # The script after "sh -c" is one word, however it was written.
     if len(parts) > 3 and is_shell(parts[0]) and parts[1] == "-c":
         parts = [*parts[:2], line.split("-c", 1)[1].strip()]

@@ -12,7 +12,7 @@ from poddoctor.pod.units import parse_time, show_duration
 
 from ._nodes import node_name, trouble_of
 
-_MARGIN = timedelta(seconds=60)  # to unmount volumes and give back the address
+_MARGIN = timedelta(seconds=90)  # to unmount volumes and give back the address
 _FINALIZERS = (
     ("batch.kubernetes.io/job-tracking", "the Job controller"),
     ("foregroundDeletion", "the garbage collector"),

@@ -127,7 +127,9 @@ def _judge(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, s
     if reason == "RestartingAllContainers":
         return "change", str(record.get("message") or reason), f"{one.status_path}"
     if reason == "ContainerStatusUnknown":
-        return "lost", str(record.get("message") or reason), f"{one.status_path}"
+        # Kubelet's stand-in for a record that it could not find: its 137 is no kill.
+        lost: tuple[By, str, str] = ("lost", str(record.get("message") or reason), one.status_path)
+        return _by_pod(snapshot, one, record) or _rebooted(snapshot, record) or lost
     if reason == "OOMKilled":
         near = None if memory_limits(snapshot, one) else _system_oom(snapshot, record)
         return ("node-memory", near.message, near.source) if near else ("memory", "", "")
@@ -208,15 +210,19 @@ def _by_pod(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, 
 def _by_node(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, str] | None:
     """A node or runtime that went down under the container, or ran out of memory as a whole."""
     code, reason = int(record.get("exitCode") or 0), str(record.get("reason") or "")
-    if code == 255 and reason == "Unknown":
-        return "node-restart", "the runtime lost the container: exit 255, reason Unknown", one.status_path
     if code not in (137, 143, 255):
         return None
-    rebooted = _node_event(snapshot, record, ("Rebooted",), timedelta(minutes=10))
-    if rebooted:
-        return "node-restart", rebooted.message, rebooted.source
+    if found := _rebooted(snapshot, record):
+        return found
+    if code == 255 and reason == "Unknown":
+        return "node-restart", "the runtime lost the container: exit 255, reason Unknown", one.status_path
     oom = _system_oom(snapshot, record) if code == 137 else None
     return ("node-memory", oom.message, oom.source) if oom else None
+
+
+def _rebooted(snapshot: Snapshot, record: Body) -> tuple[By, str, str] | None:
+    event = _node_event(snapshot, record, ("Rebooted",), timedelta(minutes=10))
+    return ("node-restart", event.message, event.source) if event else None
 
 
 def _system_oom(snapshot: Snapshot, record: Body) -> Event | None:

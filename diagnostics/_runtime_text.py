@@ -77,6 +77,27 @@ _EXEC_WHY = {
     "operation not permitted": "not-permitted",
     "argument list too long": "too-long",
 }
+# What shells and init programs say of a command that they cannot run, by problem.
+_SHELL = (
+    ("interpreter", r"env: .?(?P<interpreter>[\w./+-]+)(?P<cr>\\r|\r|\^M)?\S*: No such file or directory"),
+    ("interpreter", r"env: can't execute '(?P<interpreter>[^'\r]+?)(?P<cr>\\r|\r)?'"),
+    ("interpreter", r"(?P<program>\S+): (?P<interpreter>\S*?)(?P<cr>\^M|\r)?: bad interpreter"),
+    ("interpreter", r"(?P<program>\S+): cannot execute: required file not found"),
+    ("format", r"(?P<program>\S+): cannot execute binary file"),
+    ("format", r"(?P<program>[^\s:]+): Exec format error"),
+    ("not-executable", r"^\S*sh: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): [Pp]ermission denied"),
+    ("not-executable", r"^/\S+: (?:line )?\d+: (?P<program>[^\s:]+): [Pp]ermission denied"),
+    (
+        "not-found",
+        r"^\S*: (?:exec: )?(?:(?:line )?\d+: )?(?:exec: )?(?P<program>[^\s:]+): (?:command )?not found$",
+    ),
+    ("not-found", r"^\S*: (?:line )?\d+: (?:exec: )?(?P<program>/[^\s:]+): No such file or directory$"),
+    ("not-found", r"^\S*sh: (?P<program>/[^\s:]+): No such file or directory$"),
+    ("not-found", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: No such file or directory"),
+    ("not-found", r"^\[dumb-init\] (?P<program>\S+): No such file or directory"),
+    ("not-executable", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: Permission denied"),
+    ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
+)
 _NOISE = re.compile(
     r"^(?:Error: |rpc error: code = \w+ desc = |failed to (?:create|start) container(?:d task)?[^:]*: "
     r"|failed to create (?:shim )?task: |OCI runtime (?:create|start) failed: |runc create failed: "
@@ -106,6 +127,14 @@ def exec_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
         return None
     program = found["program"]
     return _EXEC_WHY[found["why"].lower()], {"program": program} if program else {}
+
+
+def shell_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
+    """The problem in a line of a shell that could not run a command, and its details, else None."""
+    for problem, pattern in _SHELL:
+        if found := re.search(pattern, line.rstrip("\n")):
+            return problem, {key: value for key, value in found.groupdict().items() if value}
+    return None
 
 
 def core(text: str) -> str:

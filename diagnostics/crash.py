@@ -53,7 +53,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "crash.killer": SymptomKind(
         "who ended the container: probe, hook, change, deletion, eviction, pod-end or lost",
-        ("killer", "exit_code"),
+        ("killer", "exit_code", "policy"),
     ),
     "crash.not-killed": SymptomKind("nothing outside the container ended it, as far as Kubernetes records"),
     "crash.completed": SymptomKind(
@@ -98,7 +98,8 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
             if node:
                 yield node_read(node)
         if node and (
-            end.by in ("kill", "node-restart") or (end.by == "memory" and not memory_limits(snapshot, one))
+            end.by in ("kill", "lost", "node-restart")
+            or (end.by == "memory" and not memory_limits(snapshot, one))
         ):
             yield node_events_read(node)
 
@@ -145,7 +146,7 @@ def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
         end.container.subject,
         end.proof_source,
         end.proof,
-        {"killer": end.by, "exit_code": str(end.exit_code)},
+        {"killer": end.by, "exit_code": str(end.exit_code), "policy": _policy(snapshot)},
         end.finished,
         past=is_over(end.container, snapshot.clock),
     )
@@ -302,7 +303,7 @@ def _symptom(
         "restarts": str(one.restarts),
         "how_often": times(_ended(one)),
         "revision": _revision(snapshot),
-        "policy": str(((pod_of(snapshot) or {}).get("spec") or {}).get("restartPolicy") or ""),
+        "policy": _policy(snapshot),
         **place(snapshot, one),
         **attributes,
     }
@@ -316,6 +317,10 @@ def _symptom(
         past=is_over(one, snapshot.clock),
         notes=tuple(notes),
     )
+
+
+def _policy(snapshot: Snapshot) -> str:
+    return str(((pod_of(snapshot) or {}).get("spec") or {}).get("restartPolicy") or "Always")
 
 
 def _ended(one: Container) -> int:

@@ -91,8 +91,10 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
 
 
 def _serves(pod: Body) -> bool:
-    """Whether the pod was started and is not to end."""
+    """Whether the pod was started, is not to end, and was not ended by the kubelet."""
     status = pod.get("status") or {}
+    if status.get("phase") == "Succeeded" or (status.get("phase") == "Failed" and status.get("reason")):
+        return False
     ending = (pod.get("metadata") or {}).get("deletionTimestamp")
     return not ending and bool(status.get("podIP") or status.get("phase") == "Running")
 

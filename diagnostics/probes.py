@@ -106,9 +106,10 @@ def _alive(snapshot: Snapshot) -> Body | None:
 def _matters(one: Container, probe: Probe, snapshot: Snapshot) -> bool:
     if probe.handler == "exec":
         return False
-    return (one.is_running and not one.ready) or (
-        probe.kind != "readiness" and ends_often(one, snapshot.clock)
-    )
+    if one.is_running and not one.ready:
+        return True
+    ended = bool(one.terminated or one.last_terminated)
+    return probe.kind != "readiness" and ended and ends_often(one, snapshot.clock)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:

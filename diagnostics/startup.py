@@ -27,7 +27,7 @@ from poddoctor.pod.units import quantity, show_bytes
 from ._command import is_shell, slip, source_of
 from ._memory import memory_taken
 from ._process import is_over, place, shown, template_patch, words
-from ._runtime_text import core, exec_problem, is_runtime_text, problem_of
+from ._runtime_text import core, exec_problem, is_runtime_text, problem_of, shell_problem
 
 _PLACE = ("field", "template", "index")
 SYMPTOMS: Mapping[str, SymptomKind] = {
@@ -67,26 +67,6 @@ _WAITING = frozenset(
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
 _FAILED_EXEC = frozenset({1, 126, 127, 255})
 _LOADER = re.compile(r"error while loading shared libraries|Error loading shared library|Error relocating")
-_SHELL = (
-    ("interpreter", r"env: .?(?P<interpreter>[\w./+-]+)(?P<cr>\\r|\r|\^M)?\S*: No such file or directory"),
-    ("interpreter", r"env: can't execute '(?P<interpreter>[^'\r]+?)(?P<cr>\\r|\r)?'"),
-    ("interpreter", r"(?P<program>\S+): (?P<interpreter>\S*?)(?P<cr>\^M|\r)?: bad interpreter"),
-    ("interpreter", r"(?P<program>\S+): cannot execute: required file not found"),
-    ("format", r"(?P<program>\S+): cannot execute binary file"),
-    ("format", r"(?P<program>[^\s:]+): Exec format error"),
-    ("not-executable", r"^\S*sh: (?:(?:line )?\d+: )?(?P<program>[^\s:]+): [Pp]ermission denied"),
-    ("not-executable", r"^/\S+: (?:line )?\d+: (?P<program>[^\s:]+): [Pp]ermission denied"),
-    (
-        "not-found",
-        r"^\S*: (?:exec: )?(?:(?:line )?\d+: )?(?:exec: )?(?P<program>[^\s:]+): (?:command )?not found$",
-    ),
-    ("not-found", r"^\S*: (?:line )?\d+: (?:exec: )?(?P<program>/[^\s:]+): No such file or directory$"),
-    ("not-found", r"^\S*sh: (?P<program>/[^\s:]+): No such file or directory$"),
-    ("not-found", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: No such file or directory"),
-    ("not-found", r"^\[dumb-init\] (?P<program>\S+): No such file or directory"),
-    ("not-executable", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: Permission denied"),
-    ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
-)
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -315,14 +295,7 @@ def _log_lines(snapshot: Snapshot, one: Container) -> Iterator[tuple[str, str]]:
 def _in_log(snapshot: Snapshot, one: Container, problem: str) -> bool:
     return any(
         (found := exec_problem(line)) and found[0] == problem for line, _ in _log_lines(snapshot, one)
-    ) or any((shell := _shell_problem(line)) and shell[0] == problem for line, _ in _log_lines(snapshot, one))
-
-
-def _shell_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
-    for problem, pattern in _SHELL:
-        if found := re.search(pattern, line.rstrip("\n")):
-            return problem, {key: value for key, value in found.groupdict().items() if value}
-    return None
+    ) or any((shell := shell_problem(line)) and shell[0] == problem for line, _ in _log_lines(snapshot, one))
 
 
 def _from_log(snapshot: Snapshot, one: Container) -> Symptom | None:
@@ -336,7 +309,7 @@ def _from_log(snapshot: Snapshot, one: Container) -> Symptom | None:
         if _LOADER.search(line):
             return None
         # Any script may print such a line and go on: only at these codes was it the last word.
-        if code in (126, 127) and (shell := _shell_problem(line)):
+        if code in (126, 127) and (shell := shell_problem(line)):
             return _logged(snapshot, one, end, (line, source), "shell", shell)
     return None
 

@@ -196,7 +196,7 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
 
 
 def _allowed(value: str, allowed: tuple[str, ...]) -> bool:
-    """Whether a value is one of those allowed; ``any`` stands for every value, ``none`` for no value at all."""
+    """Whether a value is allowed; ``any`` stands for every value, ``none`` for no value at all."""
     return value in allowed or ("any" if value else "none") in allowed
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import atexit
+import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from poddoctor.kube.errors import KubeError
 from poddoctor.kube.transport import Cluster
+from poddoctor.model import Read
+from poddoctor.pod.reads import events_read, get
 
+_POD = re.compile(r"(?:pod/)?[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
+# The options of diagnose that take a value: what follows them is no pod.
+_VALUED = (
+    "--namespace", "-n", "--container", "-c", "--selector", "-l", "--output", "-o", "--context",
+    "--kubeconfig", "--tail", "--timeout", "--playbooks",
+)  # fmt: skip
 _dialed: dict[tuple[str | None, str | None], Cluster | KubeError] = {}
 
 
@@ -32,7 +42,7 @@ def dial(arguments: Sequence[str]) -> None:
         return
     # A thread inside libcurl must have ended before the interpreter does.
     atexit.register(cluster.close)
-    cluster.prewarm()
+    cluster.prewarm(_first_reads(arguments, cluster.namespace))
     _dialed[key] = cluster
 
 
@@ -46,6 +56,16 @@ def open_cluster(kubeconfig: str | None, context: str | None, timeout: float) ->
     if isinstance(dialed, KubeError):
         raise dialed
     return dialed or Cluster.open(kubeconfig, context, timeout)
+
+
+def _first_reads(arguments: Sequence[str], namespace: str) -> tuple[Read, ...]:
+    """The pod and its events, when the arguments name a pod. A wrong guess costs two reads."""
+    names = [one for before, one in pairwise(arguments) if not one.startswith("-") and before not in _VALUED]
+    if len(names) != 1 or not _POD.fullmatch(names[0]):
+        return ()
+    space = _option(arguments, "--namespace") or _option(arguments, "-n") or namespace
+    pod = names[0].removeprefix("pod/")
+    return get("v1", "pods", space, pod), events_read(space, "Pod", pod)
 
 
 def _option(arguments: Sequence[str], name: str) -> str | None:

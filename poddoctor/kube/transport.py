@@ -59,6 +59,7 @@ class Cluster:
         self._wire = Wire(self._handle)
         self._files: dict[bytes, str] = {}
         self._greeting: Exchange | None = None
+        self._early: dict[Read, Exchange] = {}
         self._version = ""
         self._clock: datetime | None = None
         self._reached = False
@@ -102,11 +103,15 @@ class Cluster:
                     self._version = str(json.loads(greeting.body.getvalue()).get("gitVersion") or "")
         return self._version
 
-    def prewarm(self) -> None:
-        """Starts dialing in the background: connecting overlaps with whatever is imported next."""
+    def prewarm(self, reads: Sequence[Read] = ()) -> None:
+        """Starts dialing, and asking these Reads, in the background: it overlaps with the imports.
+
+        The answers are kept for the first ``ask`` that wants them.
+        """
         if self._greeting is None:
             self._greeting = self._greet()
-            self._wire.start(self._greeting)
+            self._early = {read: self._exchange(read) for read in reads if _is_sound(read)}
+            self._wire.start([*self._early.values(), self._greeting])
 
     def close(self) -> None:
         """Closes the connections and deletes what was written. May be called twice."""
@@ -126,9 +131,12 @@ class Cluster:
         return {**answers, **rest(answers, self._wave)}
 
     def _wave(self, reads: Sequence[Read]) -> dict[Read, Answer]:
-        exchanges = {read: self._exchange(read) for read in reads}
+        exchanges = {read: self._early_or_new(read) for read in reads}
         self._send(list(exchanges.values()))
         return {read: answer(read, exchange) for read, exchange in exchanges.items()}
+
+    def _early_or_new(self, read: Read) -> Exchange:
+        return self._early.pop(read) if read in self._early else self._exchange(read)
 
     def _exchange(self, read: Read) -> Exchange:
         query = list(read.query)
@@ -167,7 +175,7 @@ class Cluster:
     def _send(self, exchanges: Sequence[Exchange]) -> None:
         if not exchanges:
             return
-        self._transfer(exchanges)
+        self._transfer(exchanges, [one for one in exchanges if not one.tries])
         if any(one.status == 401 for one in exchanges):
             self._log_in_again(exchanges)
         again = [one for one in exchanges if _may_retry(one, reached=self._reached)]
@@ -185,12 +193,13 @@ class Cluster:
 
         return bool(expired(self._credentials))
 
-    def _transfer(self, exchanges: Sequence[Exchange]) -> None:
+    def _transfer(self, exchanges: Sequence[Exchange], unsent: Sequence[Exchange]) -> None:
+        """Waits for the exchanges; those that are not under way yet (or are to be sent again) are sent."""
         if time.monotonic() >= self._end:
             for one in exchanges:
                 one.error = (pycurl.E_OPERATION_TIMEDOUT, f"the time of {self._timeout:.3g} s is used up")
             return
-        new = list(exchanges)
+        new = list(unsent)
         if self._greeting is None and not self._reached:
             # It travels with the first wave, and is waited for when somebody wants to know.
             self._greeting = self._greet()
@@ -211,7 +220,7 @@ class Cluster:
             fresh = obtain(self._connection, max(0.1, self._end - time.monotonic()))
             self._credentials, changed = replace(fresh, renewable=False), fresh != self._credentials
             if changed:
-                self._transfer(refused)
+                self._transfer(refused, refused)
         # A single 401 among answers is an API service of its own that has a quarrel with the server.
         if all(one.status in (0, 401) for one in exchanges):
             from poddoctor.kube.failures import unauthorized  # noqa: PLC0415 - only for an error
@@ -223,7 +232,7 @@ class Cluster:
 
         for attempt in attempts(lambda: _asked_wait(exchanges), self._end):
             with attempt:
-                self._transfer(exchanges)
+                self._transfer(exchanges, exchanges)
                 exchanges[:] = [one for one in exchanges if _may_retry(one, reached=self._reached)]
                 if exchanges:
                     raise Unreachable(f"{len(exchanges)} reads failed")

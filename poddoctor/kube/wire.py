@@ -31,9 +31,9 @@ class Wire:
         self._background: Thread | None = None
         self._wanted = False
 
-    def start(self, exchange: Exchange) -> None:
-        """Sends it, and drives it in the background until ``finish`` takes over."""
-        self._add([exchange])
+    def start(self, exchanges: Sequence[Exchange]) -> None:
+        """Sends them, and drives them in the background until ``finish`` takes over."""
+        self._add(exchanges)
         self._background = Thread(target=self._drive, daemon=True)
         self._background.start()
 

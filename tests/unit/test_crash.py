@@ -166,10 +166,15 @@ def test_an_end_before_the_image_was_lost_is_history() -> None:
 
 
 def test_a_lost_record_is_no_kill() -> None:
-    end = ended(
-        137, "ContainerStatusUnknown", message="The container could not be located when the pod was deleted."
-    )
-    assert found(pod({}, {"state": end})) == []
+    words = "The container could not be located when the pod was deleted.  The container used to be Running"
+    body = pod({}, {"state": ended(137, "ContainerStatusUnknown", message=words)})
+    assert found(body) == [("now", "crash/container-lost")]
+    body["status"] |= {
+        "phase": "Failed",
+        "reason": "Evicted",
+        "message": "The node was low on resource: memory.",
+    }
+    assert found(body) == []
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,8 @@ def test_a_script_that_goes_on_is_judged_by_its_end() -> None:
 SLIPS = {
     "one string": (["sh -c echo hi"], None, {"command": ["sh", "-c", "echo hi"], "args": None}),
     "one string and args": (["node server.js"], ["--port=1"], {"command": ["node", "server.js"], "args": ["--port=1"]}),
+    "operators": (["cd /app && run"], None, {"command": ["sh", "-c", "cd /app && run"], "args": None}),
+    "line end": (["run\n", "-x"], None, {"command": ["run", "-x"]}),
     "option": (["--port=1"], None, {"command": None, "args": ["--port=1"]}),
     "variable of the pod": (["$BIN", "-x"], None, {"command": ["$(BIN)", "-x"]}),
     "variable of the image": (["$HOME/run"], None, {"command": ["sh", "-c", "$HOME/run"], "args": None}),
