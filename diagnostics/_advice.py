@@ -140,27 +140,34 @@ def for_taint(template: Template, nodes: Sequence[Verdict]) -> Facts:
     facts["taints"] = ", ".join(one.facts["taint"] for one in taints)
     facts["nearest"] = best.name
     facts["fits_then"] = "no" if best.kinds - {"taint", "control-plane", "node-state"} else "yes"
-    wanted = []
-    for one in taints:
-        toleration = {
-            "key": one.facts["taint_key"],
-            "operator": "Exists",
-            "effect": one.facts["taint_effect"],
-        }
-        if value := one.facts.get("taint_value"):
-            toleration.update(operator="Equal", value=value)
-        wanted.append(toleration)
-    if template.tolerations():
-        facts["patch"] = template.patch(
-            *({"op": "add", "path": "/tolerations/-", "value": one} for one in wanted)
-        )
-    else:
-        facts["patch"] = template.patch({"op": "add", "path": "/tolerations", "value": wanted})
-    facts["pod_patch"] = json.dumps(
-        [{"op": "add", "path": "/spec/tolerations/-", "value": one} for one in wanted], separators=(",", ":")
-    )
+    facts.update(_tolerating(template, [_toleration(one.facts) for one in taints]))
     near = _near_toleration(template, taints[0])
     return {**facts, **near}
+
+
+def toleration_of(template: Template, facts: Facts) -> Facts:
+    """A toleration of the taint that the message names: for every effect, since the message names none."""
+    return _tolerating(template, [_toleration(facts)])
+
+
+def _toleration(facts: Mapping[str, str]) -> dict[str, str]:
+    found = {"key": facts["taint_key"], "operator": "Exists"}
+    if value := facts.get("taint_value"):
+        found.update(operator="Equal", value=value)
+    if effect := facts.get("taint_effect"):
+        found["effect"] = effect
+    return found
+
+
+def _tolerating(template: Template, wanted: Sequence[Mapping[str, str]]) -> Facts:
+    """The patches that add tolerations to the template and to the pod itself."""
+    added = [{"op": "add", "path": "/tolerations/-", "value": one} for one in wanted]
+    whole = [{"op": "add", "path": "/tolerations", "value": wanted}]
+    direct = [{**one, "path": f"/spec{one['path']}"} for one in added]
+    return {
+        "patch": template.patch(*(added if template.tolerations() else whole)),
+        "pod_patch": json.dumps(direct, separators=(",", ":")),
+    }
 
 
 def _near_toleration(template: Template, taint: Failure) -> Facts:

@@ -21,6 +21,8 @@ _NO_MATCH = re.compile(r"didn't find available persistent volumes to bind|no per
 _CLASS_GONE = re.compile(
     r"storageclass(?:es)?(?:\.storage\.k8s\.io)? \\*[\"']?(?P<cls>[^\"'\\\s]+)\\*[\"']? not found"
 )
+_GONE = re.compile(r"non-existent (?:persistentvolume|pv)\b|persistentvolumes? \\*\"[^\"]+\" not found")
+_PROVISIONER = re.compile(r"external provisioner \\*['\"](?P<name>[^'\"\\]+)")
 _STATIC = ("", "kubernetes.io/no-provisioner")
 _PATIENCE = timedelta(seconds=90)  # a cloud's volume takes 5 to 60 seconds
 _MANY = 8
@@ -45,11 +47,16 @@ def reads(snapshot: Snapshot) -> Iterator[Read]:
     pod = pod_of(snapshot)
     if pod is None or not (waits_for_node(pod) or waits_for_start(pod)):
         return
+    said, _ = words(snapshot)
     for use in cl.uses(snapshot):
         yield use.read
         claim = snapshot.body(use.read)
-        if snapshot.absent(use.read):
+        if claim is None and use.read in snapshot.answers and _UNBOUND.search(said):
+            yield cl.claim_events_read(snapshot, use.claim)  # it exists: somebody found it unbound
+        elif snapshot.absent(use.read):
             yield cl.claims_read(snapshot)
+        elif claim is not None and cl.phase(claim) == "Bound" and _GONE.search(said):
+            yield cl.volume_read(str((claim.get("spec") or {}).get("volumeName")))
         elif claim is not None and cl.phase(claim) != "Bound":
             yield cl.claim_events_read(snapshot, use.claim)
             yield from _claim_reads(snapshot, claim)
@@ -121,6 +128,33 @@ def _of_claim(
         yield from _ephemeral(snapshot, use, said)
     elif is_named or (isinstance(answer, Absent) and _credible(pod, snapshot, said[0])):
         yield _missing(snapshot, pod, use, said if is_named else ("", ""), absent=isinstance(answer, Absent))
+    elif _UNBOUND.search(said[0]):
+        yield from _from_events(snapshot, use)
+
+
+def _from_events(snapshot: Snapshot, use: cl.Use) -> Iterator[Symptom]:
+    """What the events of a claim tell, when the claim itself cannot be had."""
+    attributes = {"claim": use.claim, "volume": use.volume}
+    for one in events_in(snapshot, cl.claim_events_read(snapshot, use.claim))[::-1]:
+        if match := _CLASS_GONE.search(one.message):
+            yield Symptom("storage.class-missing-said", POD, one.source, one.message, {"claim": use.claim})
+            more = {**attributes, "class": match["cls"]}
+            more.update(_classes(snapshot, more))
+            yield Symptom("storage.class-missing", POD, one.source, one.message, more)
+        elif one.reason == "ProvisioningFailed":
+            more = {**attributes, "why": _shortened(one.message)}
+            yield Symptom("storage.provisioning-failed", POD, one.source, one.message, more)
+        elif one.reason == "ExternalProvisioning" and one.first and snapshot.clock - one.first >= _PATIENCE:
+            more = {**attributes, "since": show_duration(snapshot.clock - one.first)}
+            if match := _PROVISIONER.search(one.message):
+                more["provisioner"] = match["name"]
+            yield Symptom("storage.provisioner-silent", POD, one.source, one.message, more)
+        elif one.reason == "FailedBinding" and _NO_MATCH.search(one.message):
+            how = "has no class, and no volume is there for it"
+            yield Symptom("storage.class-unset", POD, one.source, one.message, {**attributes, "how": how})
+        else:
+            continue
+        return
 
 
 def _credible(pod: Body, snapshot: Snapshot, text: str) -> bool:
@@ -203,10 +237,26 @@ def _existing(
             "storage.claim-lost", POD, f"persistentvolumeclaim {use.claim} status.phase", message, attributes
         )
         return
+    if cl.phase(claim) == "Bound" and (lost := _volume_gone(snapshot, use, claim, said)):
+        yield lost
+        return
     if cl.phase(claim) == "Bound":
         yield from _in_use(snapshot, use, claim, said[0])
         return
     yield from _pending(snapshot, pod, use, claim, said)
+
+
+def _volume_gone(snapshot: Snapshot, use: cl.Use, claim: Body, said: tuple[str, str]) -> Symptom | None:
+    """A claim that still says Bound, while the scheduler or the kubelet finds no such volume."""
+    volume = str((claim.get("spec") or {}).get("volumeName") or "")
+    if not _GONE.search(said[0]):
+        return None
+    named = f'"{volume}"' in said[0].replace("\\", "") or f'"{use.claim}"' in said[0].replace("\\", "")
+    if not named and not snapshot.absent(cl.volume_read(volume)):
+        return None
+    return Symptom(
+        "storage.claim-lost", POD, said[1], said[0], {**_claim_attributes(use, claim), "pv": volume}
+    )
 
 
 def _foreign(pod: Body, use: cl.Use, claim: Body) -> Symptom | None:
@@ -316,7 +366,7 @@ def _classes(snapshot: Snapshot, attributes: dict[str, str]) -> dict[str, str]:
         return {}
     existing, known = cl.names(items), {}
     known["existing"] = _some(existing) or "none"
-    default = next((str(one["metadata"]["name"]) for one in items if cl.is_default(one)), "")
+    default = next((cl.name_of(one) for one in items if cl.is_default(one)), "")
     if near := nearest(attributes.get("class", ""), existing) if attributes.get("class") else []:
         known["nearest"] = near[0]
     elif default or len(existing) == 1:
@@ -423,18 +473,18 @@ def _nothing_fits(
     candidates: list[tuple[Body, list[Misfit]]],
     said: Event | None,
 ) -> Symptom:
-    ranked = sorted(candidates, key=lambda one: (len(one[1]), str(one[0]["metadata"]["name"])))
+    ranked = sorted(candidates, key=lambda one: (len(one[1]), cl.name_of(one[0])))
     more: dict[str, str] = {}
     notes: list[tuple[str, str]] = []
     for body, why in ranked[:_MANY]:
-        name = str(body["metadata"]["name"])
+        name = cl.name_of(body)
         reasons = (
             "; ".join(one.text for one in why) or "fits by itself, but not for a node that may take the pod"
         )
         notes.append((f"{name} {reasons}", f"persistentvolume {name}"))
     if ranked:
         body, why = ranked[0]
-        more["closest"] = str(body["metadata"]["name"])
+        more["closest"] = cl.name_of(body)
         more["why"] = " and ".join(one.text for one in why) or "is for a node that cannot take the pod"
         if len(why) == 1:
             more["problem"] = why[0].kind

@@ -92,7 +92,12 @@ def drivers_read() -> Read:
 
 def names(items: Iterable[Body] | None) -> list[str]:
     """The names of listed objects."""
-    return sorted(str((one.get("metadata") or {}).get("name") or "") for one in items or [])
+    return sorted(name_of(one) for one in items or [])
+
+
+def name_of(body: Body) -> str:
+    """The name of an object, or empty."""
+    return str((body.get("metadata") or {}).get("name") or "")
 
 
 def phase(claim: Body) -> str:

@@ -465,7 +465,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "configuration-invalid",
         "yaml|toml|unmarshal|scannererror|parsererror|mapping values|parsing|corefile|config",
-        r"(?:(?P<path>/[\w./-]+)[: ]+)?(?:parsing YAML file (?P<path2>\S+?): )?yaml: (?:line (?P<at>\d+)|unmarshal errors)[^\n]*|(?:ScannerError|ParserError|YAMLException|ConstructorError|ComposerError)[^\n]*|in \"(?P<path3>/[^\"]+)\", line (?P<at2>\d+)|error converting YAML to JSON[^\n]*|toml: [^\n]*|TOML parse error[^\n]*|TOMLDecodeError[^\n]*|"
+        r"(?:(?P<path>/[\w./-]+)[: ]+)?(?:parsing YAML file (?P<path2>\S+?): )?yaml: (?:line (?P<at>\d+)|unmarshal errors)[^\n]*|(?:ScannerError|ParserError|YAMLException|ConstructorError|ComposerError)[^\n]*|in \"(?P<path3>/[^\"]+)\", line (?P<at2>\d+)|error converting YAML to JSON[^\n]*|mapping values are not allowed[^\n]*|did not find expected[^\n]*|(?<![\w.])toml: [^\n]*|TOML parse error[^\n]*|TOMLDecodeError[^\n]*|"
         r"(?P<path4>[\w./-]*Corefile):(?P<at3>\d+) - Error during parsing[^\n]*|(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties)(?: file)?)[^\n]*|config(?:uration)? (?:file )?(?:is )?(?:invalid|error)[^\n]*|(?i:invalid configuration)[^\n]*",
     ),
     _rule(
@@ -477,7 +477,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "configuration-invalid",
         "invalid literal|invalid syntax|not a valid|numberformatexception|invalid port|invalid url|malformed|invalid dsn|could not parse|bad port|invalid boolean|invalid duration|unsupported protocol scheme",
-        r"strconv\.\w+: parsing \"(?P<value>[^\"]*)\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
+        r"strconv\.\w+: parsing \\?\"(?P<value>[^\"\\]*)\\?\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
         program="value",
     ),
     # ---- a file that is not there: last, for many of the above say it too

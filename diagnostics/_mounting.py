@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Read, Snapshot, Symptom
+from poddoctor.pod.containers import containers
 from poddoctor.pod.reads import Event, condition, get, list_of, node_read, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -76,6 +77,23 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("limit", r"too many volumes|max(?:imum)? .{0,20}attach"),
 )
 
+_UNREACHABLE = re.compile(
+    r"no route to host|refused|timed out|unreachable|host is down|resol\w+|name or service|portmap"
+    r"|call failed|\(11\d\)",
+    re.IGNORECASE,
+)
+_SHORT = (
+    ("refused", "connection refused"),
+    ("timed out", "no answer"),
+    ("resol", "its name does not resolve"),
+    ("name or service", "its name does not resolve"),
+    ("host is down", "host is down"),
+    ("route", "no route to host"),
+    ("", "network error"),
+)
+_REMOTE = ("nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "azureFile", "fc", "cinder", "vsphereVolume")
+_OVERDUE = timedelta(minutes=3)
+_UNMOUNTED = re.compile(r"unmounted volumes=\[(?P<volumes>[^\]]*)\]")
 Notes = tuple[tuple[str, str], ...]
 
 
@@ -121,6 +139,9 @@ def _why(message: str) -> str:
         lines = [line.strip() for line in match["output"].splitlines() if line.strip()]
         lines = [line for line in lines if not line.startswith(("Running scope as unit", "Created symlink"))]
         text = lines[0] if lines else text
+    text = re.sub(r"^mount(?:\.\w+)?: /var/lib/kubelet/\S+: ", "", text)
+    text = re.sub(r" (?:on|at) \"?/var/lib/kubelet/[^\s:\"]+\"?", "", text)
+    text = re.sub(r"^.*(?='fsck' found errors)", "", text)
     text = re.sub(
         r"(?:rpc error: code = \w+ desc = |kubernetes\.io/csi: |MountVolume\.\w+ failed: )", "", text
     )
@@ -241,7 +262,60 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
         yield symptom
         if symptom.name == "storage.driver-missing":
             yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
-    yield from (one for one in silent if _about(one) not in told)
+    rest = [one for one in silent if _about(one) not in told]
+    yield from rest
+    if not told and not rest and not lacking:
+        yield from _overdue(snapshot, pod, node)
+
+
+def _overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
+    """A mount that hangs leaves no words: an address that drops packets, a driver that does not answer."""
+    since = parse_time(condition(pod, "PodScheduled").get("lastTransitionTime"))
+    if since is None or snapshot.clock - since < _OVERDUE or not _kubelet_knows(pod):
+        return
+    if standing_events(snapshot, ("FailedCreatePodSandBox", "NetworkNotReady")):
+        return
+    waiting = _remote_volumes(snapshot, pod)
+    summary = next(
+        (one for one in standing_events(snapshot, _REASONS) if _UNMOUNTED.search(one.message)), None
+    )
+    if summary and (match := _UNMOUNTED.search(summary.message)):
+        named = re.split(r"[\s,]+", match["volumes"])
+        waiting = {name: what for name, what in waiting.items() if name in named}
+    elif standing_events(snapshot, _REASONS):
+        return
+    if not waiting:
+        return
+    age = show_duration(snapshot.clock - since)
+    attributes = {"node": node, "what": ", ".join(waiting.values()), "since": age}
+    text = summary.message if summary else f"not mounted on {node} after {age}, and nothing says why"
+    source = summary.source if summary else "pod.status.containerStatuses"
+    yield Symptom("storage.mount-overdue", POD, source, text, attributes)
+    if summary:
+        yield Symptom("storage.mount-overdue-said", POD, summary.source, summary.message)
+
+
+def _kubelet_knows(pod: Body) -> bool:
+    return any(one.waiting for one in containers(pod, "init", "sidecar", "app"))
+
+
+def _remote_volumes(snapshot: Snapshot, pod: Body) -> dict[str, str]:
+    """The pod's volumes that something outside the node must serve, each with what it is."""
+    found = {}
+    by_claim = {use.volume: use.claim for use in cl.uses(snapshot)}
+    for volume in (pod.get("spec") or {}).get("volumes") or []:
+        name = str(volume.get("name"))
+        claim = by_claim.get(name)
+        spec: Body = volume
+        if claim:
+            body = snapshot.body(cl.volume_read(_bound(snapshot).get(claim, "")))
+            spec = (body or {}).get("spec") or {}
+        kind = next((key for key in _REMOTE if spec.get(key)), None)
+        if kind is None:
+            continue
+        where = spec[kind].get("server") or spec[kind].get("driver") or ""
+        found[name] = f"volume {name} (" + " ".join(part for part in (kind, str(where)) if part) + ")"
+    return found
 
 
 def _about(symptom: Symptom) -> tuple[str, ...]:
@@ -269,6 +343,8 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
         attributes.update(_hostpath(pod, failure.volume))
     elif failure.event.reason == "FailedAttachVolume":
         name = "storage.attach-failed"
+    if failure.problem == "unreachable" and (match := _UNREACHABLE.search(failure.event.message)):
+        attributes["short"] = next(text for key, text in _SHORT if key in match[0].lower())
     if match := _NFS_SOURCE.search(failure.event.message):
         attributes["server"] = match["source"]
         attributes["filesystem"] = match["fs"]

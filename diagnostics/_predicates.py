@@ -77,17 +77,20 @@ def judge(world: World) -> list[Verdict]:
     """Every node's verdict, in the order of the list."""
     rules = PodRules(world) if world.everywhere else None
     asked = res.pod_requests(world.pod)
-    return [_judge_one(world, rules, asked, node) for node in world.nodes]
+    placed = world.by_node()
+    return [_judge_one(world, rules, asked, node, placed.get(sel.name_of(node), [])) for node in world.nodes]
 
 
-def _judge_one(world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body) -> Verdict:
+def _judge_one(
+    world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body, placed: list[Body]
+) -> Verdict:
     name = sel.name_of(node)
     failures = [
         *_cordon_and_taints(world.pod, node),
         *_selection(world.pod, node),
     ]
     complete = world.knows_pods_on(name)
-    pods = world.pods_on(name) if complete else []
+    pods = placed if complete else []
     if complete:
         failures += _ports(world.pod, pods)
     room, free = _room(asked, node, pods, complete=complete)

@@ -72,3 +72,24 @@ def _source(kind: str, source: Body | None, field: str, volume: str) -> Iterator
         yield Reference(kind, name, "", POD, use, path)
     for item in items:
         yield Reference(kind, name, str(item.get("key") or ""), POD, use, f"{path}.items")
+
+
+def mount_at(container: Body, path: str) -> Body:
+    """The volumeMount of a container at this path, empty when there is none."""
+    wanted = "/" + path.strip("/")
+    for one in container.get("volumeMounts") or []:
+        if "/" + str(one.get("mountPath") or "").strip("/") == wanted:
+            found: Body = one
+            return found
+    return {}
+
+
+def source_of(pod: Body, volume: object) -> Reference | None:
+    """The ConfigMap or Secret that a volume shows whole, optional or not."""
+    for one in (pod.get("spec") or {}).get("volumes") or []:
+        for kind, field, key in (("ConfigMap", "configMap", "name"), ("Secret", "secret", "secretName")):
+            source = one.get(field) or {}
+            if one.get("name") == volume and source.get(key) and not source.get("items"):
+                use, path = f"volume {volume}", f"pod.spec.volumes[{volume}]"
+                return Reference(kind, str(source[key]), "", POD, use, path)
+    return None

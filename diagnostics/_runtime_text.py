@@ -65,7 +65,7 @@ _EXEC_LOG = re.compile(
     r"(?:standard_init_linux\.go:\d+: |panic: standard_init_linux\.go:\d+: )?"
     r"exec (?:user process caused:? \\*[\"']?"
     r"|container process (?:\(missing dynamic library\?\) )?[`'\"\\]*)?"
-    r"(?P<program>/?[^\s:`'\"\\]*)[`'\"\\]*(?:: )?"
+    r"(?P<program>(?:[./][^\s:`'\"\\]*)?)[`'\"\\]*(?:: )?"
     r"(?P<why>exec format error|no such file or directory|permission denied|operation not permitted"
     r"|argument list too long)",
     re.IGNORECASE,
@@ -98,6 +98,7 @@ _SHELL = (
     ("not-executable", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: Permission denied"),
     ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
 )
+_SHELL_HINT = re.compile(r"not found|No such file|ermission denied|xec|interpreter|[Cc]annot|[Cc]an't")
 _NOISE = re.compile(
     r"^(?:Error: |rpc error: code = \w+ desc = |failed to (?:create|start) container(?:d task)?[^:]*: "
     r"|failed to create (?:shim )?task: |OCI runtime (?:create|start) failed: |runc create failed: "
@@ -122,7 +123,7 @@ def problem_of(text: str) -> tuple[str, Mapping[str, str]]:
 
 def exec_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
     """The problem in a log line that the runtime wrote when the kernel refused the program, else None."""
-    found = _EXEC_LOG.search(line.strip())
+    found = _EXEC_LOG.search(line.strip()) if "exec" in line else None
     if found is None:
         return None
     program = found["program"]
@@ -131,6 +132,8 @@ def exec_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
 
 def shell_problem(line: str) -> tuple[str, Mapping[str, str]] | None:
     """The problem in a line of a shell that could not run a command, and its details, else None."""
+    if not _SHELL_HINT.search(line):
+        return None
     for problem, pattern in _SHELL:
         if found := re.search(pattern, line.rstrip("\n")):
             return problem, {key: value for key, value in found.groupdict().items() if value}

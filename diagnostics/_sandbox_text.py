@@ -107,7 +107,8 @@ _DELEGATE = re.compile(
 _IDS = re.compile(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
 _WRAPPERS = re.compile(
     r"failed \(add\)[^:]*:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
-    r"|desc = |Failed to create pod sandbox: "
+    r"|desc = |Failed to create pod sandbox: |CNI request failed with status \d+: '?"
+    r"|error adding container to network \\*\"[^\"]*\": "
 )
 _NOT_OF_CNI = ("cgroup", "timeout", "runtime-down", "pause-image", "disk-full", "sysctl")
 

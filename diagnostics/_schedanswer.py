@@ -83,6 +83,8 @@ def _answer(
     facts.update(_from_message(pod, kind, message))
     if world is not None and picked.nodes:
         facts.update(_facts(advice.Template(snapshot, pod), world, kind, picked, verdicts))
+    elif kind == "taint" and facts.get("taint_key"):
+        facts.update(advice.toleration_of(advice.Template(snapshot, pod), facts))
     resource = facts.get("resource", "")
     if kind in ("resources", "exceeds") and _extended(resource, facts):
         name = "scheduling.extended-resource"
@@ -115,7 +117,7 @@ def _absurd(pod: Body, message: Message) -> bool:
     asked = res.pod_requests(pod)
     huge = asked.get("cpu", 0) >= 1000 or asked.get("memory", 0) >= 32 * 2**40
     hopeless = f"{message.total} Preemption is not helpful" in message.preemption
-    return huge or (hopeless and message.kinds == {"resources"})
+    return huge or hopeless
 
 
 def _counts(picked: choice.Choice, verdicts: Sequence[Verdict], message: Message) -> dict[str, str]:
@@ -142,9 +144,7 @@ def _from_message(pod: Body, kind: str, message: Message) -> dict[str, str]:
         best = sorted(dict.fromkeys(names), key=lambda one: ("/" not in one, names.index(one)))
         return {**facts, "resource": best[0]} if best else facts
     if kind in ("taint", "node-state"):
-        taints = [one.taint for one in message.reasons if one.kind == kind and one.taint[0]]
-        shown = [f"{key}={value}" if value else key for key, value in taints]
-        return {"taint": shown[0], "taints": ", ".join(shown), "taint_key": taints[0][0]} if shown else {}
+        return _taint_named(kind, message)
     if kind == "selector":
         wanted = (pod.get("spec") or {}).get("nodeSelector") or {}
         text = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
@@ -159,6 +159,16 @@ def _from_message(pod: Body, kind: str, message: Message) -> dict[str, str]:
     if kind == "ports" and (ports := predicates.host_ports(pod)) and len(ports) == 1:
         return {"host_port": str(ports[0][0]), "protocol": ports[0][1]}
     return {}
+
+
+def _taint_named(kind: str, message: Message) -> dict[str, str]:
+    """The taint, where an older scheduler names it."""
+    taints = [one.taint for one in message.reasons if one.kind == kind and one.taint[0]]
+    if not taints:
+        return {}
+    shown = [f"{key}={value}" if value else key for key, value in taints]
+    value = {"taint_value": taints[0][1]} if taints[0][1] else {}
+    return {"taint": shown[0], "taints": ", ".join(shown), "taint_key": taints[0][0], **value}
 
 
 def _facts(
@@ -202,6 +212,8 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
         for one in world.nodes
         if res.amounts((one.get("status") or {}).get("capacity")).get(resource)
     ]
+    if not has:
+        facts["absent_resource"] = resource
     if sick and not has:
         facts["unhealthy_on"] = ", ".join(sick[:3])
     if only := _only_node(world.pod):

@@ -11,8 +11,10 @@ from poddoctor.model import Body
 # Violations that a securityContext can mend, by the words of pod-security-admission.
 _CONTAINER: dict[str, dict[str, Any]] = {
     "allowPrivilegeEscalation != false": {"allowPrivilegeEscalation": False},
-    "unrestricted capabilities": {"capabilities": {"drop": ["ALL"]}},
-    "privileged": {"privileged": False},
+    "unrestricted capabilities": {"capabilities": {"drop": ["ALL"], "add": None}},
+    "privileged": {"privileged": False, "allowPrivilegeEscalation": False},
+    "non-default capabilities": {"capabilities": {"add": None}},
+    "procMount": {"procMount": None},
 }
 _OTHER_USER = 65532  # "nonroot" of distroless images: any number above 0 will do
 
@@ -41,6 +43,7 @@ def patch(text: str, template: Body) -> str:
             each.update({"runAsNonRoot": True, "runAsUser": _OTHER_USER} if _says_root(spec) else {})
         elif words.startswith("seccompProfile"):
             pod["seccompProfile"] = {"type": "RuntimeDefault"}
+            each.update({"seccompProfile": {"type": "RuntimeDefault"}} if _says_unconfined(spec) else {})
     if not pod and not each:
         return ""
     change: dict[str, Any] = {"securityContext": pod} if pod else {}
@@ -51,10 +54,15 @@ def patch(text: str, template: Body) -> str:
     return json.dumps({"spec": {"template": {"spec": change}}}, separators=(",", ":"))
 
 
+def _contexts(spec: Body) -> list[Body]:
+    both = [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
+    return [one.get("securityContext") or {} for one in both]
+
+
 def _says_root(spec: Body) -> bool:
     """Whether a container itself asks for root: then the pod's word is not enough."""
-    contexts = [
-        one.get("securityContext") or {}
-        for one in [*(spec.get("initContainers") or []), *(spec.get("containers") or [])]
-    ]
-    return any(one.get("runAsUser") == 0 or one.get("runAsNonRoot") is False for one in contexts)
+    return any(one.get("runAsUser") == 0 or one.get("runAsNonRoot") is False for one in _contexts(spec))
+
+
+def _says_unconfined(spec: Body) -> bool:
+    return any((one.get("seccompProfile") or {}).get("type") == "Unconfined" for one in _contexts(spec))

@@ -100,19 +100,19 @@ class World:
         """Whether the pods of this node are known."""
         return self.pods is not None and (self.covered is None or node in self.covered)
 
-    def pods_on(self, node: str) -> list[Body]:
-        """The pods that the scheduler counts on this node, those nominated for it included."""
+    def by_node(self) -> dict[str, list[Body]]:
+        """The pods that the scheduler counts on each node, those nominated for it included."""
         mine = (self.pod.get("metadata") or {}).get("uid")
         priority = int((self.pod.get("spec") or {}).get("priority") or 0)
-        found = []
+        found: dict[str, list[Body]] = {}
         for pod in self.pods or ():
             spec, status = pod.get("spec") or {}, pod.get("status") or {}
-            if spec.get("nodeName") == node:
-                found.append(pod)
-            elif not spec.get("nodeName") and status.get("nominatedNodeName") == node:
+            if spec.get("nodeName"):
+                found.setdefault(str(spec["nodeName"]), []).append(pod)
+            elif nominated := status.get("nominatedNodeName"):
                 other = (pod.get("metadata") or {}).get("uid") != mine
                 if other and int(spec.get("priority") or 0) >= priority:
-                    found.append(pod)
+                    found.setdefault(str(nominated), []).append(pod)
         return found
 
 

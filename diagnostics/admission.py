@@ -13,8 +13,8 @@ from decimal import Decimal
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import WORKLOAD_READS
-from poddoctor.pod.reads import condition, events_in, events_read, get, list_of
-from poddoctor.pod.units import quantity, show_amount
+from poddoctor.pod.reads import Event, condition, events_in, events_read, get, list_of
+from poddoctor.pod.units import parse_time, quantity, show_amount
 
 from ._violations import patch, violations
 
@@ -39,7 +39,7 @@ _KINDS = {
     "cronjob": "CronJob",
 }
 _PREFIX = re.compile(
-    r"^(?:\(combined from similar events\): )?"
+    r"(?i)^(?:\(combined from similar events\): )?"
     r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
 )
 _QUOTA = re.compile(
@@ -63,12 +63,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         return
     namespace = snapshot.target.namespace
     yield get("v1", "namespaces", "", namespace, "would show whether the namespace is being deleted")
-    if snapshot.target.kind == "deployment":
-        yield _replicasets_read(snapshot)
-        if newest := _newest_replicaset(snapshot):
-            yield events_read(
-                namespace, "ReplicaSet", newest["metadata"]["name"], "would show why no pod was created"
-            )
+    yield from _creator_reads(snapshot)
     text, _, _ = _refusal(snapshot)
     if "LimitRange" in text or " usage per " in text or "must be less than or equal to" in text:
         yield _limits_read(snapshot)
@@ -81,10 +76,25 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         yield from _webhook_reads(service)
 
 
+def _creator_reads(snapshot: Snapshot) -> Iterator[Read]:
+    """What stands between the target and its pods, and its events."""
+    if snapshot.target.kind == "deployment":
+        yield _replicasets_read(snapshot)
+    if snapshot.target.kind == "cronjob":
+        yield _jobs_read(snapshot)
+    for kind, creator in _creators(snapshot):
+        name = str((creator.get("metadata") or {}).get("name"))
+        yield events_read(snapshot.target.namespace, kind, name, "would show why no pod was created")
+
+
 def _replicasets_read(snapshot: Snapshot) -> Read:
     return list_of(
         "apps/v1", "replicasets", snapshot.target.namespace, "would show which ReplicaSet creates the pods"
     )
+
+
+def _jobs_read(snapshot: Snapshot) -> Read:
+    return list_of("batch/v1", "jobs", snapshot.target.namespace, "would show the Job that creates the pods")
 
 
 def _limits_read(snapshot: Snapshot) -> Read:
@@ -129,18 +139,23 @@ def _wanted(body: Body) -> int:
     return int(status.get("desiredNumberScheduled", spec.get("replicas", spec.get("parallelism", 1))) or 0)
 
 
-def _newest_replicaset(snapshot: Snapshot) -> Body | None:
-    body = _workload(snapshot)
-    uid = ((body or {}).get("metadata") or {}).get("uid")
-    mine = [
+def _owned(snapshot: Snapshot, read: Read) -> list[Body]:
+    """The listed objects that the target owns, by UID: names are used again."""
+    uid = ((_workload(snapshot) or {}).get("metadata") or {}).get("uid")
+    return [
         one
-        for one in snapshot.items(_replicasets_read(snapshot)) or []
-        if any(
-            reference.get("uid") == uid
-            for reference in (one.get("metadata") or {}).get("ownerReferences") or []
-        )
+        for one in snapshot.items(read) or []
+        if any(owner.get("uid") == uid for owner in (one.get("metadata") or {}).get("ownerReferences") or [])
     ]
-    return max(mine, key=_revision, default=None)
+
+
+def _newest_replicaset(snapshot: Snapshot) -> Body | None:
+    return max(_owned(snapshot, _replicasets_read(snapshot)), key=_revision, default=None)
+
+
+def _newest_job(snapshot: Snapshot) -> Body | None:
+    jobs = _owned(snapshot, _jobs_read(snapshot))
+    return max(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")), default=None)
 
 
 def _revision(replicaset: Body) -> int:
@@ -151,24 +166,44 @@ def _revision(replicaset: Body) -> int:
 
 def _refusal(snapshot: Snapshot) -> tuple[str, str, str]:
     """The newest refusal while pods are lacking: text, source and creator; empty when there is none."""
-    body = _workload(snapshot)
-    if body is None:
-        return "", "", ""
-    kind, creator = _KINDS.get(snapshot.target.kind, snapshot.target.kind.capitalize()), body
-    if kind == "Deployment":
-        kind, creator = "ReplicaSet", _newest_replicaset(snapshot) or body
-    if not _lacks(creator):
-        return "", "", ""
-    name = str((creator.get("metadata") or {}).get("name"))
-    label = f"{kind.lower()}/{name}"
-    for event in reversed(events_in(snapshot, events_read(snapshot.target.namespace, kind, name))):
-        if event.reason == "FailedCreate":
+    for kind, creator in _creators(snapshot):
+        if not _lacks(creator):
+            continue
+        name = str((creator.get("metadata") or {}).get("name"))
+        label = f"{kind.lower()}/{name}"
+        if event := _refused(snapshot, kind, creator):
             return _PREFIX.sub("", event.message), event.source, label
-    for one in (creator, body):
-        failure = condition(one, "ReplicaFailure")
-        if failure.get("status") == "True" and failure.get("reason") == "FailedCreate":
-            return str(failure.get("message") or ""), f"{label} condition ReplicaFailure", label
+        for kinds, reason in (("ReplicaFailure", "FailedCreate"), ("Progressing", "ReplicaSetCreateError")):
+            failure = condition(creator, kinds)
+            if failure.get("reason") == reason and failure.get("message"):
+                return str(failure["message"]), f"{label} condition {kinds}", label
     return "", "", ""
+
+
+def _creators(snapshot: Snapshot) -> Iterator[tuple[str, Body]]:
+    """Who creates the pods, nearest to the pods first: only it has the events and the true numbers."""
+    body, kind = _workload(snapshot), snapshot.target.kind
+    if body is None:
+        return
+    if kind == "deployment" and (replicaset := _newest_replicaset(snapshot)):
+        yield "ReplicaSet", replicaset
+    if kind == "cronjob" and (job := _newest_job(snapshot)):
+        yield "Job", job
+    yield _KINDS.get(kind, kind.capitalize()), body
+
+
+def _refused(snapshot: Snapshot, kind: str, creator: Body) -> Event | None:
+    """The newest event of a refusal that this very object was given and has not got over."""
+    meta, status = creator.get("metadata") or {}, creator.get("status") or {}
+    for event in reversed(events_in(snapshot, events_read(snapshot.target.namespace, kind, meta["name"]))):
+        if event.reason not in ("FailedCreate", "ReplicaSetCreateError"):
+            continue
+        if event.uid and meta.get("uid") and event.uid != meta["uid"]:
+            continue
+        # A CronJob notes the time only when it could create the Job.
+        created = parse_time(status.get("lastScheduleTime"))
+        return None if created and event.time and created >= event.time else event
+    return None
 
 
 def _lacks(creator: Body) -> bool:
@@ -177,17 +212,21 @@ def _lacks(creator: Body) -> bool:
     if "jobTemplate" in spec:
         return True
     if "completions" in spec or "backoffLimit" in spec:
-        return not status.get("active") and not status.get("succeeded") and not status.get("conditions")
+        return not any(status.get(key) for key in ("active", "succeeded", "failed", "conditions"))
+    if "replicas" not in spec and not status.get("observedGeneration"):
+        return True  # before 1.26 a DaemonSet that is refused never writes its status
+    if "strategy" in spec:  # a Deployment: its old pods must not stand in for the new ones
+        return int(status.get("updatedReplicas") or 0) < _wanted(creator)
     have = int(status.get("currentNumberScheduled", status.get("replicas", 0)) or 0)
-    unavailable = int(status.get("numberUnavailable") or 0) if "desiredNumberScheduled" in status else 0
-    return have < _wanted(creator) or unavailable > 0
+    return have < _wanted(creator)
 
 
 def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str) -> Symptom:
-    template = (body.get("spec") or {}).get("template") or {}
+    spec = body.get("spec") or {}
+    template = spec.get("template") or {}  # a CronJob's lies deeper: the patch would be another one
     attributes = {
         "creator": creator,
-        "wanted": str(_wanted(body)),
+        "wanted": str(_wanted(body) or ""),
         "problem": text[:200],
         "patch": patch(text, template) if "violates PodSecurity" in text else "",
         "violated": ", ".join(violations(text)) if "violates PodSecurity" in text else "",

@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind
-from poddoctor.pod.containers import containers
+from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import Event, condition, get, list_of, pod_events, pod_of
 from poddoctor.pod.units import parse_time
 
-from ._references import Reference, references
+from ._references import Reference, mount_at, references, source_of
 
 _OBJECT = ("kind", "resource", "object", "use", "nearest", "existing", "said", "key", "keys")
 SYMPTOMS: Mapping[str, SymptomKind] = {
@@ -24,13 +24,15 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "config.key-missing": SymptomKind("a ConfigMap or Secret lacks the key that the pod needs", _OBJECT),
     "config.refused": SymptomKind(
         "kubelet refuses the container's configuration (CreateContainerConfigError)",
-        ("user", "problem", "reason"),
+        ("user", "problem", "reason", "list", "volume", "mount", "sub_path"),
     ),
     "config.mount-refused": SymptomKind(
-        "the runtime refuses a mount into the container", ("mount", "problem")
+        "the runtime refuses a mount into the container",
+        ("list", "mount", "problem", "volume", "sub_path", "kind", "object", "keys", "nearest"),
     ),
 }
 _WAITING = ("CreateContainerConfigError", "ContainerCreating", "PodInitializing")
+_NOT_STARTED = ("StartError", "ContainerCannotRun")
 _PATIENCE = timedelta(seconds=20)
 _MISSING = re.compile(r'\b(?P<kind>configmap|secret)s? "(?P<name>[^"]+)" not found')
 _KEY = re.compile(
@@ -39,20 +41,40 @@ _KEY = re.compile(
 _ITEM = re.compile(
     r"(?:(?P<kind>configmap|secret) )?references non-existent (?:config|secret) key: (?P<key>[^\s\]\",]+)"
 )
-_MOUNT = re.compile(r'error mounting "(?P<from>[^"]*)" to rootfs at "(?P<mount>[^"]*)"')
+_MOUNT = re.compile(  # runc of all ages, and crun
+    r'mounting \\*"(?P<from>[^"\\]*)\\*" to rootfs(?: \\*"[^"]*")? at \\*"(?P<mount>[^"\\]*)\\*"'
+    r"|mount `(?P<source>[^`]*)` to `(?P<target>[^`]*)`"
+)
+_ERRNO = re.compile(
+    r"(?i)not a directory|is a directory|read-only file ?system|no such file or directory|permission denied"
+    r"|file exists|operation not permitted|too many levels of symbolic links|invalid argument"
+)
+_SUB_PATH = re.compile(r'(?i)subPath[^"]*for volumeMount "(?P<volume>[^"]+)"|SubPath `(?P<path>[^`]*)`')
 _ROOT = re.compile(r"non-numeric user \((?P<user>[^)]*)\)")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
     """The objects that a stuck pod refers to; names of their kind where one is missing."""
     pod = pod_of(snapshot)
-    if pod is None or not _stuck(snapshot, pod):
+    if pod is None:
+        return
+    yield from _mount_reads(snapshot, pod)
+    if not _stuck(snapshot, pod):
         return
     for one in references(pod):
         read = _object_read(snapshot, one)
         yield read
         if isinstance(snapshot.answers.get(read), Absent):
             yield _names_read(snapshot, one)
+
+
+def _mount_reads(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
+    """The object behind a mount that the runtime refuses: whether it has the key that subPath names."""
+    for container, _, _, match in _refused_mounts(pod):
+        mount = mount_at(container.spec, match["mount"] or match["target"])
+        source = source_of(pod, mount.get("name")) if mount.get("subPath") else None
+        if source:
+            yield _object_read(snapshot, source)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
@@ -64,11 +86,16 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if _stuck(snapshot, pod):
         for one in dict.fromkeys(references(pod)):
             yield from _check(snapshot, one, said)
+        yield from _only_said(pod, said)
     yield from _refused(pod, said)
+    yield from _mounts(snapshot, pod)
 
 
 def _waits(pod: Body) -> bool:
-    return any(one.waiting or not one.status for one in containers(pod, "init", "sidecar", "app"))
+    return any(
+        one.waiting or not one.status or one.terminated.get("reason") in _NOT_STARTED
+        for one in containers(pod, "init", "sidecar", "app")
+    )
 
 
 def _stuck(snapshot: Snapshot, pod: Body) -> bool:
@@ -192,28 +219,102 @@ def _facts(one: Reference) -> dict[str, str]:
     }
 
 
+def _only_said(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
+    """What a waiting container misses in kubelet's words, though no reference of the pod is known for it."""
+    known = {(one.kind.lower(), one.name) for one in references(pod)}
+    for text, source, name in said:
+        found = _MISSING.search(text)
+        if not found or ".state.waiting" not in source or (found["kind"], found["name"]) in known:
+            continue
+        kind = "ConfigMap" if found["kind"] == "configmap" else "Secret"
+        facts = {"kind": kind, "resource": found["kind"], "object": found["name"], "said": "kubelet"}
+        subject = next(one.subject for one in containers(pod) if one.name == name)
+        yield Symptom("config.object-missing", subject, source, text, {**facts, "use": f"container {name}"})
+
+
 def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
-    """Refusals that are not about a missing object."""
+    """What kubelet refuses in its own words."""
     for one in containers(pod):
-        waiting, ended = one.waiting, one.last_terminated or one.terminated
-        message = str(waiting.get("message") or "")
-        source = f"{one.status_path}.state.waiting.message"
-        if waiting.get("reason") == "CreateContainerConfigError" and not message:
+        if one.waiting.get("reason") != "CreateContainerConfigError":
+            continue
+        message, source = str(one.waiting.get("message") or ""), f"{one.status_path}.state.waiting.message"
+        if not message:
             message, source = next(
                 ((text, where) for text, where, name in said if name == one.name), ("", source)
             )
-        if waiting.get("reason") == "CreateContainerConfigError" and message:
+        if message:
             user = _ROOT.search(message)
-            facts = {"reason": str(waiting["reason"]), "problem": message[:160]}
-            if user:
-                facts["user"] = user["user"]
-            yield Symptom("config.refused", one.subject, source, message, facts)
-        refused = f"{message}\n{ended.get('message') or ''}"
-        mount = _MOUNT.search(refused)
-        if mount and waiting:
-            problem = refused[mount.end() :].strip(" :").splitlines()[0][-120:]
-            facts = {"mount": mount["mount"], "problem": problem}
-            where = source if _MOUNT.search(message) else f"{one.status_path}.lastState.terminated.message"
-            yield Symptom(
-                "config.mount-refused", one.subject, where, mount[0] + refused[mount.end() :][:200], facts
+            facts = {
+                "reason": "CreateContainerConfigError",
+                "problem": message[:160],
+                "list": _list_of(one),
+                "user": user["user"] if user else "",
+                **_sub_path(one, message),
+            }
+            known = {key: value for key, value in facts.items() if value}
+            yield Symptom("config.refused", one.subject, source, message, known)
+
+
+def _list_of(one: Container) -> str:
+    return "initContainers" if one.kind in ("init", "sidecar") else "containers"
+
+
+def _sub_path(one: Container, message: str) -> dict[str, str]:
+    """The mount that kubelet means: it names the volume or the path, never both."""
+    found = _SUB_PATH.search(message)
+    for mount in (one.spec.get("volumeMounts") or []) if found else []:
+        path = str(mount.get("subPath") or mount.get("subPathExpr") or "")
+        if path and found and (found["volume"] == mount.get("name") or found["path"] == path):
+            return {"volume": str(mount.get("name")), "mount": str(mount.get("mountPath")), "sub_path": path}
+    return {}
+
+
+def _refused_mounts(pod: Body) -> Iterator[tuple[Container, str, str, re.Match[str]]]:
+    """Containers whose mount the runtime refuses: with the text, its source and the match in it."""
+    for one in containers(pod, "init", "sidecar", "app"):
+        if one.running:
+            continue
+        places = (
+            (one.waiting, "state.waiting"),
+            (one.terminated, "state.terminated"),
+            (one.last_terminated, "lastState.terminated"),
+        )
+        for state, place in places:
+            text = str(state.get("message") or "")
+            match = _MOUNT.search(text)
+            # The runtime's own mounts (proc, cgroup) are no business of the pod's volumes.
+            if match and ("/pods/" in text or mount_at(one.spec, match["mount"] or match["target"])):
+                yield one, text, f"{one.status_path}.{place}.message", match
+                break
+
+
+def _mounts(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    for one, text, source, match in _refused_mounts(pod):
+        path = match["mount"] or match["target"]
+        mount = mount_at(one.spec, path)
+        error = _ERRNO.search(text, match.end())
+        facts = {
+            "list": _list_of(one),
+            "mount": str(mount.get("mountPath") or path),
+            "problem": error[0].lower() if error else text[match.end() :].strip(" :")[:100],
+            "volume": str(mount.get("name") or ""),
+            "sub_path": str(mount.get("subPath") or ""),
+        }
+        notes = []
+        if mount.get("subPath") and (object_ := source_of(pod, mount.get("name"))):
+            body = snapshot.body(_object_read(snapshot, object_))
+            keys = sorted({**(body.get("data") or {}), **(body.get("binaryData") or {})}) if body else []
+            if body and facts["sub_path"] not in keys:
+                facts["kind"], facts["object"] = object_.kind, object_.name
+                facts["keys"] = ", ".join(keys[:12])
+                facts["nearest"] = "".join(nearest(facts["sub_path"], keys, 1))
+                words = f"{object_.kind} {object_.name} has {facts['keys'] or 'no keys at all'}"
+                notes.append((words, f"{object_.kind} {object_.name}"))
+            notes.append(
+                (
+                    f"subPath {facts['sub_path']} of volume {mount.get('name')}",
+                    f"{one.spec_path}.volumeMounts",
+                )
             )
+        known = {key: value for key, value in facts.items() if value}
+        yield Symptom("config.mount-refused", one.subject, source, text, known, notes=tuple(notes))

@@ -49,6 +49,8 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         return
     pod = pod_of(snapshot)
     subject = POD if pod is not None else Subject("workload")
+    if ((pod or {}).get("status") or {}).get("phase") == "Succeeded":
+        return  # it did its part, whatever became of the Job
     yield from _failed(job, subject)
     if pod is None:
         yield from _suspended(job, subject)

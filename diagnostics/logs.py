@@ -259,3 +259,13 @@ def _from_end(said: _Said, line: Line) -> str:
     return "last line" if back == 0 else f"{back} line{'s' if back > 1 else ''} before its end"
 
 
+
+
+def said(text: str) -> tuple[str, str]:
+    """The decisive line of a log and what it means, both empty when there is none: for other tools."""
+    lines = read(text)
+    line = decisive_of(lines)
+    if line is None:
+        return "", ""
+    verdict = _meant(_Said("current", "log", lines, whole=True), line, ended=True)
+    return verdict.line.text.strip(), verdict.meaning.what if verdict.meaning else ""

@@ -42,6 +42,7 @@ _ROOM = (
     "slip_requests",
     "advertised",
     "unhealthy_on",
+    "absent_resource",
     "only_node",
     "holders",
 )

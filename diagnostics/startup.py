@@ -37,6 +37,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             *("problem", "via", "reason", "exit_code", "program", "source", "line", "flag", "variable"),
             *(
                 "undefined",
+                "blank",
                 "builtin",
                 "wanted_shell",
                 "shell_program",
@@ -65,6 +66,7 @@ _WAITING = frozenset(
     }
 )
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
+_FEW = 5
 _FAILED_EXEC = frozenset({1, 126, 127, 255})
 _LOADER = re.compile(r"error while loading shared libraries|Error loading shared library|Error relocating")
 
@@ -279,23 +281,30 @@ def _asked(one: Container, problem: str) -> list[tuple[str, str]]:
     return rows or [("command and args are those of the image", one.spec_path)]
 
 
-def _log_lines(snapshot: Snapshot, one: Container) -> Iterator[tuple[str, str]]:
-    """The lines that may hold a refused program, each with its source; the last ones first."""
+def _log_lines(snapshot: Snapshot, one: Container) -> Iterator[tuple[str, str, int]]:
+    """The lines that may hold a refused program, the last ones first: text, source, size of their log."""
     for path, end in (("state", one.terminated), ("lastState", one.last_terminated)):
-        for line in reversed(str(end.get("message") or "").splitlines()):
-            yield line, f"{one.status_path}.{path}.terminated.message"
+        lines = str(end.get("message") or "").splitlines()
+        for line in reversed(lines):
+            yield line, f"{one.status_path}.{path}.terminated.message", len(lines)
     for read in log_reads(snapshot, one.name):
-        text = log_text(snapshot, read) or ""
+        lines = (log_text(snapshot, read) or "").splitlines()
         name = f"log {one.name}{' (previous)' if read.parameter('previous') else ''}"
-        lines = text.splitlines()
         for number in range(len(lines), 0, -1):
-            yield lines[number - 1], f"{name} line {number}"
+            yield lines[number - 1], f"{name} line {number}", len(lines)
+
+
+def _refused(line: str, size: int) -> tuple[str, Mapping[str, str]] | None:
+    """What a line says when the kernel refused the program: then nothing else can have been printed."""
+    return exec_problem(line) if size <= _FEW else None
 
 
 def _in_log(snapshot: Snapshot, one: Container, problem: str) -> bool:
-    return any(
-        (found := exec_problem(line)) and found[0] == problem for line, _ in _log_lines(snapshot, one)
-    ) or any((shell := shell_problem(line)) and shell[0] == problem for line, _ in _log_lines(snapshot, one))
+    for line, _, size in _log_lines(snapshot, one):
+        for found in (_refused(line, size), shell_problem(line)):
+            if found and found[0] == problem:
+                return True
+    return False
 
 
 def _from_log(snapshot: Snapshot, one: Container) -> Symptom | None:
@@ -303,8 +312,8 @@ def _from_log(snapshot: Snapshot, one: Container) -> Symptom | None:
     code = _exit_code(end)
     if code not in _FAILED_EXEC or is_over(one, snapshot.clock):
         return None
-    for line, source in _log_lines(snapshot, one):
-        if found := exec_problem(line):
+    for line, source, size in _log_lines(snapshot, one):
+        if found := _refused(line, size):
             return _logged(snapshot, one, end, (line, source), "log", found)
         if _LOADER.search(line):
             return None
@@ -368,7 +377,7 @@ def _shell_exit(snapshot: Snapshot, one: Container) -> Symptom | None:
     code = _exit_code(end)
     if code not in (126, 127) or is_over(one, snapshot.clock):
         return None
-    if any(_LOADER.search(line) for line, _ in _log_lines(snapshot, one)):
+    if any(_LOADER.search(line) for line, *_ in _log_lines(snapshot, one)):
         return None
     meaning = "command not found" if code == 127 else "command found but cannot be run"
     return Symptom(

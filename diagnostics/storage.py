@@ -27,6 +27,7 @@ _MOUNT = (
     "type",
     "create",
     "driver",
+    "short",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "storage.claim-named": SymptomKind(
@@ -95,6 +96,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "storage.driver-missing": SymptomKind(
         "The node lacks the CSI driver of a volume.", (*_MOUNT, "drivers", "registered", "quiet")
     ),
+    "storage.mount-overdue": SymptomKind(
+        "A volume from outside the node is not mounted long after it should be, without an error.",
+        ("node", "what", "since"),
+    ),
+    "storage.mount-overdue-said": SymptomKind("The kubelet says which volumes it still waits for."),
     "storage.mount-failed": SymptomKind("A volume could not be mounted on the node.", _MOUNT),
 }
 

@@ -208,11 +208,18 @@ def _no_workload(target: Target, source: Source) -> str:
 
 
 def _lacks_pods(target: Target, body: Body, pods: Sequence[Body]) -> bool:
+    """Whether the workload itself must be asked why pods are missing."""
     spec, status = body.get("spec") or {}, body.get("status") or {}
-    if target.kind in ("job", "cronjob"):
+    if not pods or target.kind in ("job", "cronjob"):
         return not pods
-    wanted = status.get("desiredNumberScheduled", spec.get("replicas", 1)) or 0
-    return not pods or len(pods) < int(wanted)
+    wanted = int(status.get("desiredNumberScheduled", spec.get("replicas", 1)) or 0)
+    if target.kind == "deployment":
+        # Old pods that still run must not hide that no new one can be created.
+        refused = condition(body, "ReplicaFailure").get("status") == "True" or spec.get("paused")
+        return len(pods) < wanted or (bool(refused) and int(status.get("updatedReplicas") or 0) < wanted)
+    if target.kind == "statefulset" and spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady":
+        return len(pods) < wanted and all(map(_works, pods))  # else the next pod waits for one that fails
+    return len(pods) < wanted
 
 
 def _pods_of(target: Target, body: Body, source: Source) -> list[Body]:

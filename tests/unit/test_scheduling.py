@@ -21,7 +21,7 @@ from poddoctor.pod.reads import get, node_read, pod_events_read, pod_read
 CLOCK = datetime(2026, 8, 1, 12, 0, tzinfo=timezone.utc)
 TARGET = Target("pod", "shop", "web")
 FORBIDDEN = Unknown("forbidden", "nodes is forbidden")
-TAIL = " preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+TAIL = " preemption: 0/3 nodes are available: 3 No preemption victims found for incoming pod."
 Json = Any
 
 
@@ -156,6 +156,12 @@ def test_the_message_alone_tells_the_cause(reasons: str, expected: str, tail: st
 )
 def test_claims_are_left_to_storage(text: str) -> None:
     assert not list(scheduling.examine(snapshot(waiting(text), [node("a")])))
+
+
+def test_no_eviction_helps_where_the_request_is_too_large() -> None:
+    tail = "preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling."
+    said = f"0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. {tail}"
+    assert cause(snapshot(waiting(said, containers=asks(cpu="90")))) == "request-exceeds-every-node"
 
 
 def test_no_nodes_at_all() -> None:

@@ -327,3 +327,50 @@ def test_reads_of_a_running_pod_are_none() -> None:
     of = Snapshot(EMPTY.target, {pod_read(EMPTY): Found(body)}, NOW)
     assert list(_binding.reads(of)) == []
     assert list(_mounting.reads(of)) == []
+
+
+@pytest.mark.parametrize(
+    ("said", "confidence"),
+    [
+        (
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[share], unattached volumes=[share kube-api-x]: "
+                "timed out waiting for the condition"
+            ),
+            "likely",
+        ),
+        ("", "possible"),
+    ],
+)
+def test_mount_that_hangs(said: str, confidence: str) -> None:
+    share = {"name": "share", "nfs": {"server": "10.0.0.5", "path": "/a"}}
+    of = snapshot({}, events=[event("FailedMount", said)] if said else [], nodeName="n1", volumes=[share])
+    pod = of.body(pod_read(EMPTY))
+    scheduled = {"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-03-01T11:50:00Z"}
+    waiting = {"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    status = {"phase": "Pending", "conditions": [scheduled], "containerStatuses": [waiting]}
+    of = Snapshot(of.target, {**of.answers, pod_read(EMPTY): Found({**pod, "status": status})}, NOW)
+    found = next(one for one in diagnose(of).findings if one.cause.family == "storage")
+    assert (found.cause.id, found.confidence) == ("storage/mount-overdue", confidence)
+    assert "10.0.0.5" in found.title
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        '0/3 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "pv-1".',
+        "0/3 nodes are available: 3 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s).",
+    ],
+)
+def test_bound_to_a_volume_that_is_gone(said: str) -> None:
+    answers = {CLAIM: claim("Bound", volumeName="pv-1"), _claims.volume_read("pv-1"): Absent()}
+    assert cause(snapshot(answers, said)) == "storage/volume-lost"
+
+
+@pytest.mark.parametrize("answer", [Absent(), Unknown("forbidden")])
+def test_events_of_a_claim_that_cannot_be_read(answer: Answer) -> None:
+    text = 'storageclass.storage.k8s.io "fast" not found'
+    events = Found({"items": [event("ProvisioningFailed", text, "PersistentVolumeClaim", "data", "c1")]})
+    of = snapshot({CLAIM: answer, _claims.claim_events_read(EMPTY, "data"): events}, UNBOUND)
+    assert _claims.claim_events_read(EMPTY, "data") in list(_binding.reads(of))
+    assert cause(of) == "storage/storage-class-not-found"
