@@ -20,6 +20,8 @@ _DEFAULT_NOTES = (
     "storageclass.beta.kubernetes.io/is-default-class",
 )
 STORAGE = "storage.k8s.io/v1"
+MANY = 8
+"""As many names or volumes as a report lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +149,30 @@ def is_default(storage_class: Body) -> bool:
     """Whether this is a default class."""
     notes = (storage_class.get("metadata") or {}).get("annotations") or {}
     return any(notes.get(key) == "true" for key in _DEFAULT_NOTES)
+
+
+def claim_attributes(use: Use, claim: Body) -> dict[str, str]:
+    attributes = {"claim": use.claim, "volume": use.volume}
+    if size := asked_text(claim):
+        attributes["size"] = size
+    if wanted := modes(claim):
+        attributes.update(modes=", ".join(wanted), mode=wanted[0])
+    name = class_of(claim)
+    if name:
+        attributes["class"] = name
+    if name is None:
+        attributes["unset"] = "true"
+    elif not name:
+        attributes["empty"] = "true"
+    if use.ephemeral:
+        attributes["ephemeral"] = "true"
+    owners = (claim.get("metadata") or {}).get("ownerReferences") or []
+    if not use.ephemeral and not owners:
+        attributes["plain"] = "true"
+    return attributes
+
+
+def some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - MANY} more" if len(listed) > MANY else ""
+    return ", ".join(listed[:MANY]) + more

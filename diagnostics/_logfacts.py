@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from poddoctor.model import Read, Snapshot
@@ -12,13 +11,42 @@ from poddoctor.pod.reads import pod_of
 from poddoctor.pod.units import quantity, show_bytes
 
 from . import _logworld
+from ._lazy import Lazy
 from ._logrules import Meaning
 
 PARTICULARS = (
     *_logworld.PARTICULARS,
-    *("volume", "mount", "volume_kind", "mount_read_only", "nearest_variable", "user_id", "group_id", "sibling_port"),
-    *("memory_limit", "suggested_heap", "suggested_limit", "cluster_scope", "same_namespace", "group_arg", "read_only_root"),
-    *("java_wanted", "java_have", "non_root", "arguments", "owner_group", "binding", "absolute", "directory", "words_in", "configmap"),
+    *(
+        "volume",
+        "mount",
+        "volume_kind",
+        "mount_read_only",
+        "nearest_variable",
+        "user_id",
+        "group_id",
+        "sibling_port",
+    ),
+    *(
+        "memory_limit",
+        "suggested_heap",
+        "suggested_limit",
+        "cluster_scope",
+        "same_namespace",
+        "group_arg",
+        "read_only_root",
+    ),
+    *(
+        "java_wanted",
+        "java_have",
+        "non_root",
+        "arguments",
+        "owner_group",
+        "binding",
+        "absolute",
+        "directory",
+        "words_in",
+        "configmap",
+    ),
     *("not_empty_path", "owner_path", "locked_path"),
 )
 _CONNECTS = frozenset(
@@ -33,7 +61,7 @@ _CONNECTS = frozenset(
 )
 _SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
-_PATH_IN_LINE = re.compile(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
+_PATH_IN_LINE = Lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
 
 def fact_reads(snapshot: Snapshot, meaning: Meaning) -> Iterator[Read]:
@@ -138,8 +166,14 @@ def _privileged(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     found.pop("path", None)
     drop = ((one.spec.get("securityContext") or {}).get("capabilities") or {}).get("drop") or []
     if drop:
-        rows.append((f"capabilities dropped: {', '.join(map(str, drop))}", f"{one.spec_path}.securityContext"))
-    return {key: found[key] for key in ("user_id", "non_root") if key in found}, rows, bool(drop or found.get("user_id"))
+        rows.append(
+            (f"capabilities dropped: {', '.join(map(str, drop))}", f"{one.spec_path}.securityContext")
+        )
+    return (
+        {key: found[key] for key in ("user_id", "non_root") if key in found},
+        rows,
+        bool(drop or found.get("user_id")),
+    )
 
 
 def _arguments(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
@@ -150,7 +184,11 @@ def _arguments(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         return {}, [], False
     line = " ".join(words)[:160]
     words_in = "args" if one.spec.get("args") else "command"
-    return {"arguments": line, "words_in": words_in}, [(line, one.spec_path)], bool(wrong) and any(wrong.strip("-") in word for word in words)
+    return (
+        {"arguments": line, "words_in": words_in},
+        [(line, one.spec_path)],
+        bool(wrong) and any(wrong.strip("-") in word for word in words),
+    )
 
 
 def _heap(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
@@ -159,9 +197,22 @@ def _heap(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
     amount = quantity(limit) if limit else None
     if amount is None:
-        return {}, [("no memory limit is set: the runtime takes its heap from the node's memory", f"{one.spec_path}.resources")], False
+        return (
+            {},
+            [
+                (
+                    "no memory limit is set: the runtime takes its heap from the node's memory",
+                    f"{one.spec_path}.resources",
+                )
+            ],
+            False,
+        )
     mebibytes = int(amount) // (1 << 20)
-    found = {"memory_limit": str(limit), "suggested_heap": str(max(1, mebibytes * 3 // 4)), "suggested_limit": show_bytes(amount * 2)}
+    found = {
+        "memory_limit": str(limit),
+        "suggested_heap": str(max(1, mebibytes * 3 // 4)),
+        "suggested_limit": show_bytes(amount * 2),
+    }
     return found, [(f"memory limit {limit}", f"{one.spec_path}.resources")], False
 
 
@@ -180,7 +231,11 @@ def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     }
     account = ((pod_of(snapshot) or {}).get("spec") or {}).get("serviceAccountName") or "default"
     rows = [(f"the pod runs as service account {account}", "pod.spec.serviceAccountName")]
-    return {key: value for key, value in found.items() if value}, rows, account == values.get("service_account")
+    return (
+        {key: value for key, value in found.items() if value},
+        rows,
+        account == values.get("service_account"),
+    )
 
 
 def _runtime(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:

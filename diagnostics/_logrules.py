@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ._logtext import NOISE, PLAIN, Line
+from ._lazy import Lazy
+from ._logtext import NOISE, PLAIN, WEAK, Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,13 +485,13 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "file-missing",
         "no such file|enoent|errno 2]|filenotfound|nosuchfile|could not find file|(2: no|failed opening|unable to access jarfile|code: 2, kind: notfound|can't open|does not exist|cannot stat|cannot load certificate|not find a part of the path",
-        rf"\[Errno 2\] No such file or directory: [\"'](?P<path>[^\"']+)|ENOENT: no such file or directory, (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|(?:open|stat|lstat|chdir|mkdir|fork/exec|read|scandir) (?P<path3>[^\s:]+): (?:no such file or directory|The system cannot find)|FileNotFoundException: (?P<path4>[^\s(]+)|NoSuchFileException: (?P<path5>\S+)|"
-        rf"Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{{0,60}}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
-        rf"(?:can't open|cannot open|cannot access|cannot stat|can't cd to|can't stat|can't open config file|cannot find)(?: config file)?[ :]+['\"‘`]?(?P<path11>[^'\"’:\n]+?)['\"’`]?(?:: [Nn]o such file[^\n]*)?$|(?:^|[\s:'\"(])(?P<path12>\.{{0,2}}/[^\s:'\"]+)['\"]?: (?i:no such file or directory)|(?P<path13>/[^\s:'\"]+)['\"]? (?:does not exist|not found)|(?i:config(?:uration)? file) ['\"]?(?P<path14>\S+?)['\"]? (?:does not exist|not found)|code: 2, kind: NotFound|[Nn]o such file or directory",
+        r"\[Errno 2\] No such file or directory: [\"'](?P<path>[^\"']+)|ENOENT: no such file or directory, (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|(?:open|stat|lstat|chdir|mkdir|fork/exec|read|scandir) (?P<path3>[^\s:]+): (?:no such file or directory|The system cannot find)|FileNotFoundException: (?P<path4>[^\s(]+)|NoSuchFileException: (?P<path5>\S+)|"
+        r"Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{0,60}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
+        r"(?:can't open|cannot open|cannot access|cannot stat|can't cd to|can't stat|can't open config file|cannot find)(?: config file)?[ :]+['\"‘`]?(?P<path11>[^'\"’:\n]+?)['\"’`]?(?:: [Nn]o such file[^\n]*)?$|(?:^|[\s:'\"(])(?P<path12>\.{0,2}/[^\s:'\"]+)['\"]?: (?i:no such file or directory)|(?P<path13>/[^\s:'\"]+)['\"]? (?:does not exist|not found)|(?i:config(?:uration)? file) ['\"]?(?P<path14>\S+?)['\"]? (?:does not exist|not found)|code: 2, kind: NotFound|[Nn]o such file or directory",
     ),
 )
 _ENDPOINTS = tuple(
-    re.compile(pattern)
+    Lazy(pattern)
     for pattern in (
         r"HTTPS?ConnectionPool\(host='(?P<host>[\w.-]+)', port='?(?P<port>\d+)",
         r"connection to server (?:at|on) \\?\"(?P<host>[\w.-]+)\\?\"(?: \([\d.:a-f]+\))?, port (?P<port>\d+)",
@@ -512,7 +513,7 @@ _ENDPOINTS = tuple(
         r"\b(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
     )
 )
-_OBJECT_FIELDS = re.compile(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
+_OBJECT_FIELDS = Lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
 _CONNECTS = frozenset(
     {
         "dependency-refused",
@@ -523,7 +524,7 @@ _CONNECTS = frozenset(
         "certificate-expired",
     }
 )
-_NUMBERED = re.compile(r"^([a-z_]+?)\d+$")
+_NUMBERED = Lazy(r"^([a-z_]+?)\d+$")
 _NO_HOST = frozenset(
     {
         "line",
@@ -543,9 +544,10 @@ _NO_HOST = frozenset(
         "node",
     }
 )
-_SUFFIX = re.compile(
-    r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$"
-)
+_SUFFIX = Lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
+
+
+_MOST, _LAST_LINES, _AROUND = 30, 12, 8
 
 
 @lru_cache(maxsize=128)
@@ -555,30 +557,41 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
     """What the rules see in lines that were read; of noise nothing. In the order of the rules."""
-    # Frames stay (some rules look through them), what is normal goes.
-    text = "\n".join(line.text for line in lines)
+    kept = _worth(lines)
+    text = "\n".join(line.text for line in kept)
     lower = text.lower()
     starts = [0]
-    for line in lines:
+    for line in kept:
         starts.append(starts[-1] + len(line.text) + 1)
     for rule in RULES:
         if not any(word in lower for word in rule.words):
             continue
         for found in _compiled(rule.pattern).finditer(text):
-            # A pattern that spans lines states its fact on its last one.
-            index = _index(starts, max(found.start(), found.end() - 1))
-            first = _index(starts, found.start())
-            line = max(lines[first : index + 1], key=lambda one: (one.weight, one.number))
-            if line.weight == NOISE or _calm(line, lines, index):
-                continue
-            yield Meaning(rule.what, line, _attributes(rule, found, lines, lines.index(line)))
+            # A pattern that spans lines states its fact on the weightiest one.
+            first, last = _index(starts, found.start()), _index(starts, max(found.start(), found.end() - 1))
+            index = max(range(first, last + 1), key=lambda one: (kept[one].weight, one))
+            line = kept[index]
+            if line.weight != NOISE and not _calm(line, kept):
+                yield Meaning(rule.what, line, _attributes(rule, found, kept, index))
 
 
-def _calm(line: Line, lines: Sequence[Line], index: int) -> bool:
+def _worth(lines: Sequence[Line]) -> list[Line]:
+    """The lines around complaints and the last ones: the rest would only cost time.
+
+    Frames next to a complaint stay, for some rules look through them.
+    """
+    heavy = [index for index, line in enumerate(lines) if line.weight >= WEAK][-_MOST:]
+    wanted = set(range(max(0, len(lines) - _LAST_LINES), len(lines)))
+    for index in heavy:
+        wanted.update(range(max(0, index - _AROUND), min(len(lines), index + _AROUND + 1)))
+    return [lines[index] for index in sorted(wanted)]
+
+
+def _calm(line: Line, lines: Sequence[Line]) -> bool:
     """Whether a line without weight is a statement of its own rather than part of an entry with weight."""
-    if line.weight > PLAIN:
+    if line.weight > PLAIN or lines[-1].number - line.number < _LAST_LINES:
         return False
-    return all(one.weight <= PLAIN for one in lines if one.block == line.block) and len(lines) - index > 15
+    return all(one.weight <= PLAIN for one in lines if one.block == line.block)
 
 
 def _index(starts: Sequence[int], position: int) -> int:
@@ -622,7 +635,7 @@ def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None
     near += [one for one in reversed(lines[max(0, index - 40) : index]) if one.block == block]
     for line in near:
         for pattern in _ENDPOINTS:
-            for found in pattern.finditer(line.text):
+            for found in pattern.compiled.finditer(line.text):
                 groups = found.groupdict()
                 if groups.get("socket"):
                     values.setdefault("socket", groups["socket"])

@@ -14,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ._lazy import Lazy
+
 Kind = Literal["root", "fatal", "error", "warning", "last"]
 ROOT, FATAL, ERROR, WEAK, PLAIN, NOISE = 6, 5, 4, 2, 1, 0
 _KINDS: dict[int, Kind] = {ROOT: "root", FATAL: "fatal", ERROR: "error", WEAK: "warning"}
 _FADES_AFTER = 40  # lines: an error this far from the end weighs one less
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ANSI = Lazy(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-_FRAME = re.compile(
+_FRAME = Lazy(
     r"""\s+at\ [\w<$.\[`]|\s*\.\.\.\ \d+\ (?:more|common\ frames)|\s+File\ ".*",\ line\ \d+
     |\tfrom\ |\s+from\ \S+:\d+:in|\#\d+\ |\s*\#\d+\ |Stack\ trace:|\s+thrown\ in\ |goroutine\ \d+
     |\t/?\S+\.go:\d+|\S+\(.*\)$(?<!\.\))|created\ by\ |\s+\d+:\s+(?:0x)?[\w:<{]+|note:\ run\ with|note:\ Some\ details
@@ -28,16 +30,16 @@ _FRAME = re.compile(
     |\s*---\ End\ of|Thrown\ at:|\[signal\ |\s*[{}\[\]()]+,?;?\s*$""",
     re.VERBOSE,
 )
-_PYTHON_END = re.compile(
+_PYTHON_END = Lazy(
     r"(?:[A-Za-z_][\w.]*\.)?[A-Z_]\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout\w*|Refused|Failed|Failure|"
     r"NotFound|DoesNotExist|Misconfigured|Configured|Unavailable\w*|Denied|Closed|Missing\w*|Invalid\w*|Forbidden|"
     r"[a-z]\w*)?(?::\s|$)"
 )
-_RAISED = re.compile(
+_RAISED = Lazy(
     r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z]\w*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
 )
-_RUBY_END = re.compile(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
-_FATAL = re.compile(
+_RUBY_END = Lazy(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
+_FATAL = Lazy(
     r"""^(?:panic:\ |fatal\ error:\ |fatal:\ |FATAL\b|Fatal\ error|PHP\ (?:Fatal|Parse)\ error|Parse\ error:
     |Unhandled\ (?:[eE]xception|promise|rejection|Rejection)|Uncaught\ |\[?Uncaught|terminate\ called|Exception\ in\ thread\ "
     |Error:\ |error:\ |ERROR:\ |Fatal\ Python\ error|Error\ occurred\ during\ initialization|Could\ not\ create\ the\ Java
@@ -50,22 +52,22 @@ _FATAL = re.compile(
     """,
     re.VERBOSE,
 )
-_ERROR = re.compile(
+_ERROR = Lazy(
     r"\b(?:ERROR|SEVERE|ERR|Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
     r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR"
 )
-_WEAK = re.compile(
+_WEAK = Lazy(
     r"(?i)\b(?:fail(?:ed|ure|s)?|cannot|can't|could not|couldn't|unable to|denied|refused|timed out|timeout|invalid|"
     r"missing|not found|no such|unknown|unrecognized|error|exception|abort(?:ed|ing)?|illegal|forbidden|unexpected|"
     r"must be|is required|required|not set|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
 )
-_CALM = re.compile(
+_CALM = Lazy(
     r"\b(?:INFO|DEBUG|TRACE|NOTICE|VERBOSE|WARN|WARNING|Warning|I\d{4} \d\d:|W\d{4} \d\d:)\b|"
     r"\[(?:info|debug|notice|trace|warn|warning|note|Note|System|Warning)\]|"
     r"\b(?:level|lvl)=(?:info|debug|trace|warn|warning|dbug)\b|<(?:Information|Debug|Trace|Notice|Warning)>|"
     r"^(?:info|dbug|trce|warn):|^\d+:[A-Z] .* [*-] "
 )
-_NOISE = re.compile(
+_NOISE = Lazy(
     r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
     r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
     r"debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
@@ -73,7 +75,7 @@ _NOISE = re.compile(
     r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
     r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
 )
-_FOLLOWS = re.compile(
+_FOLLOWS = Lazy(
     r"(?i)^npm (?:ERR!|error)|^error Command failed|ELIFECYCLE|^make: \*\*\*|\bexit(?:ing|ed)?\b.{0,24}$|shutting down|"
     r"\bshut ?down\b|^Node\.js v|worker (?:\(pid:\S+ )?(?:failed to boot|exited)|Worker failed to boot|Application startup failed|"
     r"Application run failed|\] Aborting\b|Aborted(?: \(core dumped\))?$|process .{0,40}(?:exited|terminated) with|"
@@ -84,15 +86,77 @@ _FOLLOWS = re.compile(
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
     r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
-_RECOVERED = re.compile(
+_RECOVERED = Lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
     r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
 )
-_CAUSED = re.compile(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
-_INNER = re.compile(r"^ +---> ")
-_JOINS = re.compile(
-    r"^(?:During handling of the above exception|The above exception was the direct cause|Traceback \(most recent)"
+_WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
+_CAUSED = Lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
+_INNER = Lazy(r"^ +---> ")
+_JOINS = (
+    "During handling of the above exception",
+    "The above exception was the direct cause",
+    "Traceback (most recent",
 )
+_TRIGGERS = (
+    *(
+        "err",
+        "exception",
+        "fail",
+        "fatal",
+        "panic",
+        "crit",
+        "emerg",
+        "alert",
+        "severe",
+        "cannot",
+        "can't",
+        "could",
+    ),
+    *(
+        "unable",
+        "denied",
+        "refused",
+        "timed",
+        "timeout",
+        "invalid",
+        "missing",
+        "not ",
+        "no such",
+        "unknown",
+        "unrecog",
+    ),
+    *(
+        "abort",
+        "illegal",
+        "forbidden",
+        "unexpected",
+        "must",
+        "require",
+        "exhausted",
+        "exceed",
+        "usage",
+        "eacces",
+    ),
+    *(
+        "enoent",
+        "econn",
+        "uncaught",
+        "unhandled",
+        "terminat",
+        "insufficient",
+        "out of",
+        "unbound",
+        "bad ",
+        "interrupt",
+    ),
+    *("exit", "misconfig", "outofmemory", "already", "unsupported", "caused by", "--->", "directive"),
+)
+_FRAME_STARTS = (
+    *("goroutine", "created by", "Stack trace", "note: ", "stack backtrace", "Require stack", "Node.js v"),
+    *("exit status", "[signal", "Thrown at", " ", "\t", "#", "{", "}", "[", "]", "(", ")", "-"),
+)
+_DIGITS = Lazy(r"\d+")
 _LEVELS = {
     "fatal": FATAL,
     "panic": FATAL,
@@ -207,7 +271,7 @@ class _State:
         self.traceback = False
         self.awaits = ""
         self.go_dump = False
-        self.blank = False
+        self.known: dict[str, int] = {}
 
     def next_block(self, line: str, *, lone: bool) -> int:
         """The number of the entry that this line belongs to."""
@@ -217,9 +281,9 @@ class _State:
             or self.traceback
             or self.go_dump
             or bool(self.awaits)
-            or bool(_JOINS.match(line))
+            or line.startswith(_JOINS)
             or bool(_CAUSED.match(line))
-            or (self.blank is False and bool(_FRAME.match(line)))
+            or _is_frame(line)
         )
         if lone or not joined:
             self.block += 1
@@ -232,9 +296,19 @@ class _State:
         special = self._special(line)
         if special is not None:
             return special
+        lower = line.lower()
+        if not any(word in lower for word in _TRIGGERS):
+            return NOISE if "info" in lower or "debug" in lower or _is_frame(line) else PLAIN
+        key = _DIGITS.sub("0", line)
+        if key not in self.known:
+            self.known[key] = self._form(line)
+        return self.known[key]
+
+    def _form(self, line: str) -> int:
+        """The weight of a line by its form alone."""
         if _NOISE.search(line):
             return NOISE
-        if _FRAME.match(line):
+        if _is_frame(line):
             return NOISE
         fatal, error, calm = (
             bool(_FATAL.search(line)),
@@ -287,7 +361,11 @@ class _State:
         return None
 
 
-def _early(pattern: re.Pattern[str], line: str) -> bool:
+def _is_frame(line: str) -> bool:
+    return (line.startswith(_FRAME_STARTS) or line.endswith(")")) and bool(_FRAME.match(line))
+
+
+def _early(pattern: Lazy, line: str) -> bool:
     """Whether a level word stands where loggers write it, before the message."""
     found = pattern.search(line)
     calm = _CALM.search(line)
@@ -382,9 +460,7 @@ def _roots(lines: list[Line]) -> list[Line]:
     """Of a chain of ``Caused by`` the last one, of ``--->`` the innermost, weighs most."""
     best: dict[int, int] = {}
     for index, line in enumerate(lines):
-        if _CAUSED.match(line.text):
-            best[line.block] = index
-        elif _INNER.match(line.text):
+        if _CAUSED.match(line.text) or _INNER.match(line.text):
             best[line.block] = index
     for index in best.values():
         line = lines[index]

@@ -12,10 +12,11 @@ from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import get, list_of, pod_of
 
 from ._awaits import ready_endpoints, services_read, slices_read
+from ._lazy import Lazy
 from ._selectors import labels_of, name_of, namespace_of
 
-_LOOPBACK = re.compile(r"^(?:localhost|127\.[\d.]+|::1|0:0:0:0:0:0:0:1|0\.0\.0\.0|ip6-localhost)$")
-_ADDRESS = re.compile(r"^(?:\d{1,3}\.){3}\d{1,3}$|^[0-9a-f:]*:[0-9a-f:]*$")
+_LOOPBACK = Lazy(r"^(?:localhost|127\.[\d.]+|::1|0:0:0:0:0:0:0:1|0\.0\.0\.0|ip6-localhost)$")
+_ADDRESS = Lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$|^[0-9a-f:]*:[0-9a-f:]*$")
 _USUAL = {
     "5432": "postgres",
     "3306": "mysql",
@@ -27,9 +28,27 @@ _USUAL = {
     "11211": "memcached",
 }
 PARTICULARS = (
-    *("endpoint", "state", "service", "service_namespace", "nearest", "nearest_host", "other_namespace", "other_host"),
+    *(
+        "endpoint",
+        "state",
+        "service",
+        "service_namespace",
+        "nearest",
+        "nearest_host",
+        "other_namespace",
+        "other_host",
+    ),
     *("unready_pod", "asleep", "env_name", "env_value"),
-    *("unready", "service_ports", "sibling", "sibling_host", "meant", "loopback_text", "service_selector", "missing_service"),
+    *(
+        "unready",
+        "service_ports",
+        "sibling",
+        "sibling_host",
+        "meant",
+        "loopback_text",
+        "service_selector",
+        "missing_service",
+    ),
 )
 """The attributes that a join with the cluster may add."""
 
@@ -61,7 +80,11 @@ def parsed(host: str, namespace: str) -> tuple[str, str]:
     # pod.service.namespace.svc of a headless Service
     if len(parts) >= 4 and parts[3] == "svc":
         return parts[1], parts[2]
-    return (parts[0], parts[1]) if len(parts) == 2 and parts[1] not in ("com", "io", "net", "org", "local") else ("", "")
+    return (
+        (parts[0], parts[1])
+        if len(parts) == 2 and parts[1] not in ("com", "io", "net", "org", "local")
+        else ("", "")
+    )
 
 
 def host_reads(snapshot: Snapshot, host: str) -> Iterator[Read]:
@@ -114,12 +137,21 @@ def _workloads_reads(namespace: str) -> tuple[Read, Read]:
 
 
 def _namespace_read(namespace: str) -> Read:
-    return get("v1", "namespaces", "", namespace, "would show whether the namespace of that host exists", metadata=True)
+    return get(
+        "v1",
+        "namespaces",
+        "",
+        namespace,
+        "would show whether the namespace of that host exists",
+        metadata=True,
+    )
 
 
 def _pods_read(namespace: str, selector: Mapping[str, str]) -> Read:
     labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
-    return list_of("v1", "pods", namespace, "would show why the Service has no ready pods", labelSelector=labels)
+    return list_of(
+        "v1", "pods", namespace, "would show why the Service has no ready pods", labelSelector=labels
+    )
 
 
 def _by_address(snapshot: Snapshot, host: str) -> Body | None:
@@ -228,7 +260,10 @@ def _absent(
     siblings = [each.name for each in containers(pod, "app", "sidecar")]
     if host in siblings:
         found["sibling_host"] = host
-        row = (f"{host} is a container of this pod, not a host: its containers share 127.0.0.1", "pod.spec.containers")
+        row = (
+            f"{host} is a container of this pod, not a host: its containers share 127.0.0.1",
+            "pod.spec.containers",
+        )
         return Joined(found, (row,), agrees=True)
     found["missing_service"] = service
     notes = [(f"no Service {service} in namespace {namespace}", source)]
@@ -240,10 +275,14 @@ def _absent(
     if spaces:
         found["other_namespace"] = spaces[0]
         found["other_host"] = f"{service}.{spaces[0]}"
-        notes.append((f"Service {service} exists in namespace {', '.join(spaces)}", "services of all namespaces"))
+        notes.append(
+            (f"Service {service} exists in namespace {', '.join(spaces)}", "services of all namespaces")
+        )
     elif close:
         found["nearest"] = close[0]
-        found["nearest_host"] = close[0] if namespace == snapshot.target.namespace else f"{close[0]}.{namespace}"
+        found["nearest_host"] = (
+            close[0] if namespace == snapshot.target.namespace else f"{close[0]}.{namespace}"
+        )
     if names:
         notes.append((f"Services there: {', '.join(sorted(names)[:8])}", source))
     return Joined(found, tuple(notes), agrees=True)
@@ -262,13 +301,18 @@ def _present(snapshot: Snapshot, body: Body, namespace: str, port: str, base: di
         return Joined({**found, "state": "external"}, (row,))
     if port and ports and port not in ports and not headless:
         found |= {"state": "no-port", "service_ports": ", ".join(ports)}
-        return Joined(found, ((f"Service {name} has port {', '.join(ports)}, not {port}", source),), agrees=True)
+        return Joined(
+            found, ((f"Service {name} has port {', '.join(ports)}, not {port}", source),), agrees=True
+        )
     slices = snapshot.items(slices_read(space, name))
     if slices is None:
         return Joined(found)
     ready, total = ready_endpoints(slices)
     if ready:
-        row = (f"Service {name} has {ready} ready endpoint{'s' if ready != 1 else ''}", f"endpointslices of {source}")
+        row = (
+            f"Service {name} has {ready} ready endpoint{'s' if ready != 1 else ''}",
+            f"endpointslices of {source}",
+        )
         return Joined({**found, "state": "there"}, (row,))
     return _unready(snapshot, name, space, spec.get("selector") or {}, total, found)
 
@@ -278,10 +322,14 @@ def _unready(
 ) -> Joined:
     labels = ",".join(f"{key}={value}" for key, value in sorted(selector.items()))
     found |= {"state": "no-endpoints", "service_selector": labels}
-    notes = [(f"Service {name} has no ready endpoint (of {total})", f"endpointslices of service {space}/{name}")]
+    notes = [
+        (f"Service {name} has no ready endpoint (of {total})", f"endpointslices of service {space}/{name}")
+    ]
     pods = snapshot.items(_pods_read(space, selector)) if selector else None
     if pods is not None:
-        matching = [one for one in pods if all(labels_of(one).get(key) == value for key, value in selector.items())]
+        matching = [
+            one for one in pods if all(labels_of(one).get(key) == value for key, value in selector.items())
+        ]
         rows = [f"{name_of(one)} is {_word(one)}" for one in matching[:3]]
         found["unready"] = rows[0] if rows else f"no pod has {labels}"
         if rows:
@@ -317,12 +365,16 @@ def mounted(one: Container, pod: Body, path: str) -> tuple[dict[str, str], list[
     best: Body | None = None
     for mount in one.spec.get("volumeMounts") or []:
         at = str(mount.get("mountPath") or "").rstrip("/")
-        if (path == at or path.startswith(f"{at}/")) and len(at) >= len(str((best or {}).get("mountPath") or "").rstrip("/")):
+        if (path == at or path.startswith(f"{at}/")) and len(at) >= len(
+            str((best or {}).get("mountPath") or "").rstrip("/")
+        ):
             best = mount
     if best is None:
         return {}, []
     name, at = str(best.get("name")), str(best.get("mountPath"))
-    volume: Body = next((each for each in (pod.get("spec") or {}).get("volumes") or [] if each.get("name") == name), {})
+    volume: Body = next(
+        (each for each in (pod.get("spec") or {}).get("volumes") or [] if each.get("name") == name), {}
+    )
     kind = next((key for key in volume if key != "name"), "")
     found = {"volume": name, "mount": at, "volume_kind": kind}
     if kind == "configMap":

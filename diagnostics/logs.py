@@ -6,16 +6,17 @@ it is the decisive one of the run that ended; the same words in the middle of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 
 from ._ends import End, last_end
-from ._logfacts import PARTICULARS, facts, fact_reads
+from ._logfacts import PARTICULARS, fact_reads, facts
 from ._logrules import Meaning, meanings
 from ._logtext import ERROR, FATAL, PLAIN, Line, decisive_of, read
 from ._process import is_over, place
@@ -47,7 +48,16 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "bytes")),
     "kubernetes-api-forbidden": (
         "the API server refuses the pod's service account",
-        ("verb", "resource", "api_group", "service_account", "account_namespace", "scope_namespace", "scope", "user"),
+        (
+            "verb",
+            "resource",
+            "api_group",
+            "service_account",
+            "account_namespace",
+            "scope_namespace",
+            "scope",
+            "user",
+        ),
     ),
     "file-descriptors-exhausted": ("the program may open no more files", ("limit",)),
     "process-limit": ("the program may start no more processes or threads", ()),
@@ -100,7 +110,7 @@ class _Said:
 
     log: str
     source: str
-    lines: Sequence[Line]
+    lines: tuple[Line, ...]
     whole: bool
 
 
@@ -159,13 +169,23 @@ def _said(snapshot: Snapshot, failing: _Failing) -> Iterator[_Said]:
     for log, request in order:
         text = log_text(snapshot, request)
         if text and text.strip():
-            lines = read(text)
+            lines = _read(text)
             name = f"log {one.name}" + (" (previous)" if log == "previous" else "")
             yield _Said(log, name, lines, len(lines) < LOG_LINES)
     if failing.end is not None:
         message = str(failing.end.record.get("message") or "")
         if message.strip():
-            yield _Said("terminationMessage", f"{failing.end.source}.message", read(message), whole=True)
+            yield _Said("terminationMessage", f"{failing.end.source}.message", _read(message), whole=True)
+
+
+@lru_cache(maxsize=16)
+def _read(text: str) -> tuple[Line, ...]:
+    return tuple(read(text))
+
+
+@lru_cache(maxsize=16)
+def _understood(lines: tuple[Line, ...]) -> tuple[Meaning, ...]:
+    return tuple(meanings(lines))
 
 
 def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
@@ -185,7 +205,7 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
 
 def _meant(said: _Said, line: Line, *, ended: bool) -> _Verdict:
     """The meaning of the decisive line or of the entry around it; failing that, of the last complaint."""
-    all_found = list(meanings(said.lines))
+    all_found = _understood(said.lines)
     last = said.lines[-1].number
     order = {id(one): place_ for place_, one in enumerate(all_found)}
 
@@ -240,7 +260,13 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         return
     extra, notes, agrees = facts(snapshot, one, meaning)
     allowed = SYMPTOMS[f"logs.{meaning.what}"].attributes
-    values = {**meaning.attributes, **common, **place(snapshot, one), **extra, "fatal": "yes" if own else "no"}
+    values = {
+        **meaning.attributes,
+        **common,
+        **place(snapshot, one),
+        **extra,
+        "fatal": "yes" if own else "no",
+    }
     yield Symptom(
         f"logs.{meaning.what}",
         one.subject,
@@ -259,11 +285,9 @@ def _from_end(said: _Said, line: Line) -> str:
     return "last line" if back == 0 else f"{back} line{'s' if back > 1 else ''} before its end"
 
 
-
-
 def said(text: str) -> tuple[str, str]:
     """The decisive line of a log and what it means, both empty when there is none: for other tools."""
-    lines = read(text)
+    lines = _read(text)
     line = decisive_of(lines)
     if line is None:
         return "", ""

@@ -30,7 +30,7 @@ RECORDINGS = ROOT.parent / "tests" / "recordings"
 PODDOCTOR = str(Path(sys.executable).parent / "poddoctor")
 _KEYS = {
     "cause", "target", "subject", "wait", "values", "env", "setup", "after", "heal", "cleanup", "healthy",
-    "recover_timeout", "exclusive", "also", "fix", "reason",
+    "recover_timeout", "exclusive", "also", "core", "fix", "reason",
 }  # fmt: skip
 
 
@@ -56,6 +56,11 @@ class Scenario:
     def exclusive(self) -> bool:
         """Whether it touches nodes or cluster-wide settings, and so runs alone."""
         return bool(self.raw.get("exclusive"))
+
+    @property
+    def core(self) -> bool:
+        """Whether it belongs to the small set that every change must pass."""
+        return bool(self.raw.get("core"))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ after all others, so that a paused node does not break its neighbours.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 from harness import Outcome, Scenario, run, scenarios
@@ -26,10 +27,18 @@ def report(outcome: Outcome) -> str:
     return json.dumps(row)
 
 
+def marks(scenario: Scenario) -> Iterator[pytest.MarkDecorator]:
+    """The marks by which ``make e2e`` and ``make e2e-core`` choose."""
+    if scenario.exclusive:
+        yield pytest.mark.exclusive
+    if scenario.core:
+        yield pytest.mark.core
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "scenario",
-    [pytest.param(one, id=one.name, marks=[pytest.mark.exclusive] if one.exclusive else []) for one in ALL],
+    [pytest.param(one, id=one.name, marks=list(marks(one))) for one in ALL],
 )
 def test_scenario(scenario: Scenario, record_property: pytest.RecordProperty) -> None:
     outcome = run(scenario)

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any
 
 import yaml
-
 from poddoctor.diagnostics import logs
 
 ROOT = Path(__file__).resolve().parent.parent / "tests" / "logs"
