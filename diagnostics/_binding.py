@@ -126,11 +126,11 @@ def _of_claim(
 def _credible(pod: Body, snapshot: Snapshot, text: str) -> bool:
     """Whether "does not exist" agrees with what the cluster did.
 
-    The scheduler looks at claims only when all of them exist, so its other words about volumes, and a
-    node that it chose, say that the claim was there. Then only silence elsewhere makes the absence count.
+    The scheduler looks for the claims first, so its words about anything else, and a node that it chose,
+    say that the claim was there. Then only silence makes the absence count.
     """
     if waits_for_node(pod):
-        return "PersistentVolumeClaim" not in text and "volume" not in text
+        return not text
     failures = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume")
     return not standing_events(snapshot, failures)
 

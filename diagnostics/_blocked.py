@@ -57,6 +57,11 @@ def standing_events(snapshot: Snapshot, reasons: Iterable[str]) -> list[Event]:
     return found[::-1]
 
 
+def progressed(snapshot: Snapshot) -> bool:
+    """Whether an event shows that the kubelet came as far as the images: volumes and sandbox were there."""
+    return any(one.reason in _PROGRESS for one in pod_events(snapshot))
+
+
 def _over(pod: Body) -> bool:
     phase = (pod.get("status") or {}).get("phase")
     return phase in ("Succeeded", "Failed") or bool((pod.get("metadata") or {}).get("deletionTimestamp"))

@@ -1,4 +1,4 @@
-"""What the pod and the cluster add to the meaning of a log line: attributes for titles and commands, evidence."""
+"""What the pod and the cluster add to the meaning of a log line: attributes for commands, and evidence."""
 
 from __future__ import annotations
 

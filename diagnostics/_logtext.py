@@ -90,6 +90,7 @@ _RECOVERED = Lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
     r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
 )
+_RUST_HEAD = Lazy(r" panicked at .*:$")
 _WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
 _CAUSED = Lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
 _INNER = Lazy(r"^ +---> ")
@@ -156,6 +157,67 @@ _FRAME_STARTS = (
     *("goroutine", "created by", "Stack trace", "note: ", "stack backtrace", "Require stack", "Node.js v"),
     *("exit status", "[signal", "Thrown at", " ", "\t", "#", "{", "}", "[", "]", "(", ")", "-"),
 )
+_WORDS = Lazy(r"[a-z][a-z0-9-]+")
+_COMMON_WORDS = frozenset(
+    [
+        "info",
+        "debug",
+        "notice",
+        "log",
+        "main",
+        "connected",
+        "reconnected",
+        "connect",
+        "to",
+        "connection",
+        "connections",
+        "established",
+        "re-established",
+        "successfully",
+        "succeeded",
+        "success",
+        "restored",
+        "recovered",
+        "retry",
+        "retrying",
+        "ready",
+        "accept",
+        "now",
+        "the",
+        "is",
+        "was",
+        "at",
+        "on",
+        "for",
+        "in",
+        "of",
+        "and",
+        "after",
+        "attempt",
+        "attempts",
+        "server",
+        "client",
+        "service",
+        "error",
+        "err",
+        "warn",
+        "warning",
+        "with",
+        "system",
+        "from",
+        "has",
+        "been",
+        "ok",
+        "again",
+        "level",
+        "msg",
+        "time",
+        "ts",
+        "caller",
+        "logger",
+        "app",
+    ]
+)
 _DIGITS = Lazy(r"\d+")
 _LEVELS = {
     "fatal": FATAL,
@@ -208,7 +270,7 @@ _ERROR_KEYS = (
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a log, read: its number from 1, its words (of a JSON entry the message and error) and weight.
+    """One line of a log, read: its number from 1, its words (of JSON message and error) and its weight.
 
     ``block`` numbers the entry that it belongs to: the lines of one traceback share it.
     """
@@ -269,7 +331,7 @@ class _State:
     def __init__(self) -> None:
         self.block = 0
         self.traceback = False
-        self.awaits = ""
+        self.awaits = False
         self.go_dump = False
         self.known: dict[str, int] = {}
 
@@ -280,7 +342,7 @@ class _State:
             or line[:1] in " \t}"
             or self.traceback
             or self.go_dump
-            or bool(self.awaits)
+            or self.awaits
             or line.startswith(_JOINS)
             or bool(_CAUSED.match(line))
             or _is_frame(line)
@@ -304,7 +366,7 @@ class _State:
             self.known[key] = self._form(line)
         return self.known[key]
 
-    def _form(self, line: str) -> int:
+    def _form(self, line: str) -> int:  # noqa: PLR0911 - a decision table, row by row
         """The weight of a line by its form alone."""
         if _NOISE.search(line):
             return NOISE
@@ -328,37 +390,36 @@ class _State:
     def _special(self, line: str) -> int | None:
         """The weight where the lines before decide it, else None."""
         if self.awaits:
-            awaited, self.awaits = self.awaits, ""
-            if awaited == "rust":
-                return ROOT
-            if awaited == "spring":
-                return ROOT
-        if line.startswith("Traceback (most recent call last)") or line.endswith(
-            "Traceback (most recent call last):"
-        ):
+            self.awaits = False
+            return ROOT
+        if line.endswith("Traceback (most recent call last):"):
             self.traceback = True
             return NOISE
         if self.traceback:
-            if line[:1] in " \t":
-                return NOISE
-            self.traceback = False
-            return FATAL if _PYTHON_END.match(line) else None
-        if " panicked at " in line and line.startswith("thread "):
-            self.awaits = "rust" if line.endswith(":") else ""
-            return NOISE if self.awaits else FATAL
-        if line == "Description:":
-            self.awaits = "spring"
+            return self._in_traceback(line)
+        if self.go_dump and (line[:1] in "\t " or line.endswith(")") or _FRAME.match(line)):
+            return NOISE
+        return self._head(line)
+
+    def _in_traceback(self, line: str) -> int | None:
+        """Frames are nothing, what ends them is the exception."""
+        if line[:1] in " \t":
+            return NOISE
+        self.traceback = False
+        return FATAL if _PYTHON_END.match(line) else None
+
+    def _head(self, line: str) -> int | None:
+        """Lines that say what the next ones are."""
+        if line == "Description:" or (line.startswith("thread ") and _RUST_HEAD.search(line)):
+            # Spring Boot and Rust write their reason on the line below.
+            self.awaits = True
             return NOISE
         if line.startswith(("panic: ", "fatal error: ")):
             self.go_dump = True
             return ROOT
-        if self.go_dump:
-            return NOISE if _FRAME.match(line) or line[:1] in "\t " or line.endswith(")") else None
         if line.startswith(("During handling", "The above exception")):
             return NOISE
-        if _CAUSED.match(line) or _INNER.match(line):
-            return FATAL
-        return None
+        return FATAL if _CAUSED.match(line) or _INNER.match(line) else None
 
 
 def _is_frame(line: str) -> bool:
@@ -372,7 +433,7 @@ def _early(pattern: Lazy, line: str) -> bool:
     return bool(found and (calm is None or found.start() < calm.start()))
 
 
-def _unwrapped(line: str) -> tuple[str, int] | None:
+def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decision table, row by row
     """The words and the weight of a JSON entry."""
     try:
         body = json.loads(line)
@@ -442,18 +503,32 @@ def _flat(value: Any) -> str:
 
 
 def _forgiven(lines: list[Line]) -> list[Line]:
-    """Errors before a line that says it worked after all count no more."""
-    worked = max(
-        (line.number for line in lines if line.weight <= PLAIN and _RECOVERED.search(line.text)), default=0
-    )
+    """Errors before a line that says the same thing worked after all count no more."""
+    worked = [
+        (line.number, _subjects(line.text))
+        for line in lines
+        if line.weight <= PLAIN
+        and any(word in line.text for word in _WORKED)
+        and _RECOVERED.search(line.text)
+    ]
     if not worked:
         return lines
     return [
-        Line(line.number, line.text, min(line.weight, PLAIN), line.block)
-        if line.number < worked and line.weight <= ERROR
-        else line
+        Line(line.number, line.text, NOISE, line.block) if _is_forgiven(line, worked) else line
         for line in lines
     ]
+
+
+def _is_forgiven(line: Line, worked: Sequence[tuple[int, frozenset[str]]]) -> bool:
+    if line.weight > ERROR or line.number >= worked[-1][0]:
+        return False
+    own = _subjects(line.text)
+    return any(line.number < number and (not about or about & own) for number, about in worked)
+
+
+def _subjects(text: str) -> frozenset[str]:
+    """The words of a line that say what it is about."""
+    return frozenset(_WORDS.compiled.findall(text.lower())) - _COMMON_WORDS
 
 
 def _roots(lines: list[Line]) -> list[Line]:

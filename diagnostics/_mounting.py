@@ -14,7 +14,7 @@ from poddoctor.pod.units import parse_time, show_duration
 
 from . import _claims as cl
 from ._binding import pods_read
-from ._blocked import network_condition, standing_events, waits_for_start
+from ._blocked import network_condition, progressed, standing_events, waits_for_start
 
 _REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 _VOLUME = re.compile(r"(?:for volume|Multi-Attach error for volume) \\*\"(?P<volume>[^\"\\]+)")
@@ -249,7 +249,7 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     if pod is None or not waits_for_start(pod) or network_condition(pod) == "True":
         return
     node = str((pod.get("spec") or {}).get("nodeName"))
-    silent = list(_untold(snapshot, pod, node))
+    silent = [] if progressed(snapshot) else list(_untold(snapshot, pod, node))
     lacking = any(one.name == "storage.driver-missing" for one in silent)
     told: set[tuple[str, ...]] = set()
     for failure in failures(snapshot):
@@ -264,7 +264,7 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
             yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
     rest = [one for one in silent if _about(one) not in told]
     yield from rest
-    if not told and not rest and not lacking:
+    if not (told or rest or lacking or progressed(snapshot)):
         yield from _overdue(snapshot, pod, node)
 
 

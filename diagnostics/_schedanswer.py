@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from poddoctor.model import POD, Body, Snapshot, Symptom
-from poddoctor.pod.reads import list_of
+from poddoctor.pod.reads import found, list_of
 
 from . import _advice as advice
 from . import _choice as choice
@@ -19,6 +19,7 @@ from ._schedwords import autoscaler, words
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
 ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
+_OF_STORAGE = ("rwop", "unbindable", "pv-lost")
 _NAMES = {
     "resources": "scheduling.no-room",
     "exceeds": "scheduling.too-large",
@@ -55,7 +56,17 @@ def judged(snapshot: Snapshot, pod: Body, message: Message, *, claimed: bool) ->
             yield Symptom("scheduling.said", POD, source, text, {"kind": kind})
     if picked.kind == "claim" and claimed:
         return
+    if picked.kind in _OF_STORAGE and _claims_read(snapshot, pod):
+        return
     yield _answer(snapshot, pod, world, verdicts or [], picked, message)
+
+
+def _claims_read(snapshot: Snapshot, pod: Body) -> bool:
+    """Whether all claims are known: the stage storage then says more of them than the scheduler does."""
+    names = world_.claim_names(pod)
+    return bool(names) and all(
+        found(snapshot, world_.pvc_read(snapshot.target.namespace, one)) for one in names
+    )
 
 
 def _general(kind: str, text: str, source: str, message: Message) -> Symptom:

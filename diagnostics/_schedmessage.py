@@ -54,7 +54,7 @@ ORDER: dict[str, int] = {}
 for _kind, _ in _REASONS:
     ORDER.setdefault(_kind, len(ORDER))
 _VOLUME_PREFILTER = re.compile(
-    r"persistentvolume|ephemeral volume controller|VolumeBindingMode not set|storageclass",
+    r"persistentvolume|^PVC |ephemeral volume controller|VolumeBindingMode not set|storageclass",
     re.IGNORECASE,
 )
 _CLAIM_PREFILTER = re.compile(r"resource ?claim|device class|request \S+: ", re.IGNORECASE)

@@ -18,7 +18,7 @@ _COMMON = ("job", "reason", "failed", "succeeded", "limit", "deadline")
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "job.failed": SymptomKind(
         "the Job has the condition Failed (or FailureTarget)",
-        (*_COMMON, "indexes", "rule", "exit_code", "culprit"),
+        (*_COMMON, "indexes", "rule", "exit_code", "culprit", "asked"),
     ),
     "job.suspended": SymptomKind("the Job is suspended: it has no pods", ("job",)),
     "job.sidecar-runs-on": SymptomKind(
@@ -90,6 +90,8 @@ def _failed(job: Body, subject: Subject) -> Iterator[Symptom]:
     rule = _RULE.search(message)
     attributes = {
         "job": _name(job),
+        # What a pod says of itself goes first; when none is left the Job's word is all there is.
+        "asked": subject.kind,
         "reason": str(failed.get("reason") or ""),
         "failed": str(status.get("failed") or 0),
         "succeeded": str(status.get("succeeded") or 0),

@@ -189,7 +189,7 @@ def _understood(lines: tuple[Line, ...]) -> tuple[Meaning, ...]:
 
 
 def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
-    """What the container said that matters: the first text with a meaning or an error, else any last words."""
+    """What the container said that matters: the first text with a meaning or an error, or its last words."""
     first: _Verdict | None = None
     for said in _said(snapshot, failing):
         line = decisive_of(said.lines)

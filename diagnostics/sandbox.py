@@ -9,7 +9,7 @@ from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
 from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
-from ._blocked import standing_events, waits_for_start
+from ._blocked import progressed, standing_events, waits_for_start
 from ._sandbox_text import read_sandbox
 
 _FAILED = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus")
@@ -38,9 +38,6 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "sandbox.network-not-ready": SymptomKind(
         "The node has no network plugin that is ready.",
         ("node", "why", "agent", "agent_namespace", "agent_state"),
-    ),
-    "sandbox.node-network-not-ready": SymptomKind(
-        "The node itself says that its network is not ready.", ("node",)
     ),
     "sandbox.profile-missing": SymptomKind(
         "A container asks for an AppArmor or seccomp profile that the node does not have.",
@@ -137,15 +134,6 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
 def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     node = str((pod.get("spec") or {}).get("nodeName"))
     down = _network_down(snapshot) and not (pod.get("spec") or {}).get("hostNetwork")
-    if down:
-        text = str(condition(node_of(snapshot), "Ready").get("message"))
-        yield Symptom(
-            "sandbox.node-network-not-ready",
-            POD,
-            f"node {node} status.conditions[Ready].message",
-            text,
-            {"node": node},
-        )
     events = standing_events(snapshot, _FAILED)
     seen: set[str] = set()
     for one in events:
@@ -156,7 +144,7 @@ def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield from _failure(snapshot, pod, node, one, problem, details, len(events))
         if problem not in ("timeout", "other"):
             return  # what it says now is what counts; older words are of an earlier state
-    if down and "not-ready" not in seen:
+    if down and "not-ready" not in seen and not progressed(snapshot):
         text = str(condition(node_of(snapshot), "Ready").get("message"))
         more, notes = _agent(snapshot, node, "")
         source = f"node {node} status.conditions[Ready].message"

@@ -1,7 +1,7 @@
 """How often the line that poddoctor shows is the right one: ``python tools/measure_logs.py [--wrong]``.
 
 tests/logs holds what real programs printed when they failed, with the line and the cause that a person would
-name. Rules may be written from the one half; the other is held out and shows how they do on what they never saw.
+name. Rules may be written from the one half; the other is held out, and shows how they do on what is new.
 """
 
 from __future__ import annotations

@@ -99,6 +99,12 @@ def test_claim_that_is_only_not_recorded() -> None:
     assert cause(snapshot({CLAIM: Unknown("forbidden")}, said)) == "storage/claim-unbound"
 
 
+def test_scheduler_that_came_past_the_claims() -> None:
+    said = "0/3 nodes are available: 3 Insufficient cpu."
+    assert not cause(snapshot({CLAIM: Absent()}, said)).startswith("storage/")
+    assert cause(snapshot({CLAIM: Absent()}, "")) == "storage/pvc-not-found"
+
+
 def test_claim_made_after_the_message() -> None:
     said = '0/3 nodes are available: persistentvolumeclaim "data" not found.'
     lazy = {

@@ -1,0 +1,167 @@
+"""Traps of reading logs: the line that matters, what it means, and what is no reason at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from poddoctor.diagnostics import _logtext, logs
+from poddoctor.diagnostics._awaits import services_read, slices_read
+
+from poddoctor import engine
+from poddoctor.model import Answer, Finding, Found, Read, Snapshot, Target
+from poddoctor.pod.reads import log_reads, pod_events_read, pod_read
+
+ROOT = Path(__file__).resolve().parents[2]
+TARGET = Target("pod", "shop", "api-1")
+CLOCK = datetime(2026, 1, 1, 0, 1, tzinfo=timezone.utc)
+END = {
+    "exitCode": 1,
+    "reason": "Error",
+    "startedAt": "2026-01-01T00:00:00Z",
+    "finishedAt": "2026-01-01T00:00:05Z",
+}
+INDEX = yaml.safe_load((ROOT / "tests" / "logs" / "index.yaml").read_text(encoding="utf-8"))
+
+
+def diagnosed(
+    text: str,
+    *,
+    end: Mapping[str, Any] | None = None,
+    status: Mapping[str, Any] | None = None,
+    spec: Mapping[str, Any] | None = None,
+    others: Mapping[Read, Answer] | None = None,
+) -> tuple[Finding, ...]:
+    own = status or {
+        "restartCount": 4,
+        "ready": False,
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {**END, **(end or {})}},
+    }
+    pod = {
+        "metadata": {"name": "api-1", "namespace": "shop", "uid": "u"},
+        "spec": spec or {"containers": [{"name": "app", "image": "acme/api:1"}]},
+        "status": {"phase": "Running", "containerStatuses": [{"name": "app", **own}]},
+    }
+    empty = Snapshot(TARGET, {}, CLOCK)
+    previous, current = log_reads(empty, "app")
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": []}),
+        previous: Found(text),
+        current: Found(text),
+        **(others or {}),
+    }
+    return engine.diagnose(Snapshot(TARGET, answers, CLOCK)).findings
+
+
+@pytest.mark.parametrize("entry", [one for one in INDEX if one["cause"]], ids=lambda one: str(one["log"]))
+def test_real_logs_name_their_cause(entry: Mapping[str, Any]) -> None:
+    text = (ROOT / "tests" / "logs" / f"{entry['log']}.log").read_text(encoding="utf-8")
+    if entry["held_out"]:
+        assert logs.said(text)[0]
+    else:
+        assert diagnosed(text)[0].cause.id == entry["cause"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "level=info msg=ok\nhttp: TLS handshake error from 10.0.0.1:80: EOF\npanic: no shard\n\ngoroutine 1 [running]:\n",
+            3,
+        ),
+        (
+            "ERROR cannot reach kafka: Connection refused\nINFO connected to kafka\nFATAL no tenant\nINFO bye",
+            3,
+        ),
+        (
+            'Exception in thread "main" a.B: x\n\tat c.D(E.java:1)\nCaused by: f.G: y\n\t... 3 more\nCaused by: h.I: z\n',
+            5,
+        ),
+        ("thread 'main' (7) panicked at src/main.rs:1:2:\nno queue\nnote: run with `RUST_BACKTRACE=1`\n", 2),
+        (
+            "Unhandled exception. A.B: x\n ---> C.D: inner\n   at E.F()\n   --- End of inner exception stack trace ---\n",
+            2,
+        ),
+        (
+            '{"level":"info","msg":"up"}\n{"level":"error","msg":"no queue","error":"EOF"}\n{"level":"info","msg":"bye"}',
+            2,
+        ),
+        (
+            "npm start\nError: Cannot find module 'x'\n    at a (b:1:2)\nnpm ERR! code ELIFECYCLE\nnpm ERR! errno 1",
+            2,
+        ),
+    ],
+)
+def test_decisive_line(text: str, line: int) -> None:
+    found = _logtext.decisive(text)
+    assert found is not None
+    assert found.number == line
+
+
+@pytest.mark.parametrize(
+    ("text", "end"),
+    [
+        (
+            "ERROR connect to db:5432: Connection refused, will retry\nINFO connected to db\nINFO serving",
+            None,
+        ),
+        ("ERROR connect to db:5432: Connection refused\n", {"exitCode": 137, "reason": "OOMKilled"}),
+        ("INFO 0 errors, timeout=30, 'not set' flags ignored\nINFO bye", None),
+        (
+            "WARNING: SECRET is not set, using the default\nINFO serving\n"
+            + "INFO request\n" * 40
+            + "panic: no shard\n",
+            None,
+        ),
+    ],
+)
+def test_remarks_are_no_causes(text: str, end: Mapping[str, Any] | None) -> None:
+    assert not [one for one in diagnosed(text, end=end) if one.cause.family == "logs"]
+
+
+def test_ready_container_gives_nothing() -> None:
+    status = {"ready": True, "restartCount": 0, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    assert not diagnosed("ERROR connect to db:5432: Connection refused\n", status=status)
+
+
+def test_service_without_pods_and_its_name() -> None:
+    service = {
+        "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {"selector": {"app": "db"}, "ports": [{"port": 5432}], "clusterIP": "10.96.0.9"},
+    }
+    others: dict[Read, Answer] = {
+        services_read("shop"): Found({"items": [service]}),
+        slices_read("shop", "db"): Found({"items": []}),
+    }
+    for host in ("db", "db.shop.svc.cluster.local", "10.96.0.9"):
+        finding = diagnosed(f"FATAL dial tcp {host}:5432: connect: connection refused", others=others)[0]
+        assert finding.cause.id == "logs/dependency-refused"
+        assert finding.attributes["state"] == "no-endpoints"
+        assert finding.attributes["service"] == "db"
+
+
+def test_slip_in_a_host_name_gives_the_variable_to_set() -> None:
+    spec = {"containers": [{"name": "app", "env": [{"name": "DB_HOST", "value": "postgress"}]}]}
+    listed = Found({"items": [{"metadata": {"name": "postgres", "namespace": "shop"}, "spec": {}}]})
+    text = 'FATAL could not translate host name "postgress" to address: Name or service not known'
+    finding = diagnosed(text, spec=spec, others={services_read("shop"): listed})[0]
+    assert finding.attributes["env_name"] == "DB_HOST"
+    assert finding.attributes["env_value"] == "postgres"
+
+
+def test_unknown_services_are_not_called_absent() -> None:
+    finding = diagnosed("FATAL getaddrinfo ENOTFOUND db")[0]
+    assert "no Service" not in finding.title
+
+
+def test_container_name_is_no_host() -> None:
+    spec = {"containers": [{"name": "app"}, {"name": "php-fpm"}]}
+    text = 'nginx: [emerg] host not found in upstream "php-fpm" in /etc/nginx/conf.d/default.conf:12'
+    finding = diagnosed(text, spec=spec, others={services_read("shop"): Found({"items": []})})[0]
+    assert finding.attributes["sibling_host"] == "php-fpm"

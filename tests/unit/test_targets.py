@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from poddoctor.model import Absent, Answer, Found, Read, Target
+from poddoctor.targets import BadTarget, TargetError, parse, resolve
+
+
+class Objects:
+    """A source that holds objects by resource."""
+
+    clock = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+    version = "v1.34.4"
+
+    def __init__(self, **objects: list[dict[str, Any]]) -> None:
+        self.objects = objects
+
+    def ask(self, reads: Sequence[Read]) -> Mapping[Read, Answer]:
+        return {read: self._answer(read) for read in reads}
+
+    def _answer(self, read: Read) -> Answer:
+        items = self.objects.get(read.resource, [])
+        if read.verb == "list":
+            return Found({"items": items})
+        one = [item for item in items if item["metadata"]["name"] == read.name]
+        return Found(one[0]) if one else Absent()
+
+
+def thing(name: str, status: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
+    selector = {"matchLabels": {"app": "web"}}
+    return {
+        "metadata": {"name": name, "uid": name},
+        "spec": {"selector": selector, **spec},
+        "status": status or {},
+    }
+
+
+def pod(name: str, ready: bool, owner: str = "web") -> dict[str, Any]:
+    state: dict[str, Any] = {"running": {}} if ready else {"waiting": {"reason": "CrashLoopBackOff"}}
+    return {
+        "metadata": {"name": name, "ownerReferences": [{"uid": owner}]},
+        "spec": {"containers": [{"name": "app"}]},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": str(ready)}],
+            "containerStatuses": [{"name": "app", "ready": ready, "state": state}],
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("web", "pod"), ("po/web", "pod"), ("deploy/web", "deployment"), ("deployment.apps/web", "deployment"),
+     ("sts/web", "statefulset"), ("ds/web", "daemonset"), ("cj/web", "cronjob")],
+)  # fmt: skip
+def test_parse_knows_the_short_names_of_kubectl(text: str, kind: str) -> None:
+    assert parse(text, "shop") == Target(kind, "shop", "web")
+
+
+@pytest.mark.parametrize("text", ["configmap/web", "Web", "web/", "-web", "a b"])
+def test_what_is_no_target_is_refused(text: str) -> None:
+    with pytest.raises(BadTarget):
+        parse(text, "shop")
+
+
+FAILURE = [{"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}]
+
+
+@pytest.mark.parametrize(
+    ("kind", "resource", "workload", "pods", "targets"),
+    [
+        ("deployment", "deployments", thing("web", replicas=1), [], ["deployment/web"]),
+        ("deployment", "deployments", thing("web", replicas=1), [pod("web-1", False)], ["pod/web-1"]),
+        ("deployment", "deployments", thing("web", replicas=2), [pod("web-1", False)],
+         ["deployment/web", "pod/web-1"]),
+        # The old pod runs on while no new one can be created.
+        ("deployment", "deployments", thing("web", {"conditions": FAILURE}, replicas=1), [pod("web-1", True)],
+         ["deployment/web", "pod/web-1"]),
+        ("deployment", "deployments", thing("web", {"updatedReplicas": 1}, replicas=1), [pod("web-1", True)],
+         ["pod/web-1"]),
+        # In order: web-1 is not created before web-0 is ready, and that is no refusal.
+        ("statefulset", "statefulsets", thing("web", replicas=2), [pod("web-0", False)], ["pod/web-0"]),
+        ("statefulset", "statefulsets", thing("web", replicas=2), [pod("web-0", True)],
+         ["statefulset/web", "pod/web-0"]),
+        ("job", "jobs", thing("web"), [], ["job/web"]),
+        ("job", "jobs", thing("web"), [pod("web-1", False)], ["pod/web-1"]),
+        ("cronjob", "cronjobs", thing("web"), [], ["cronjob/web"]),
+        ("daemonset", "daemonsets", thing("web", {"desiredNumberScheduled": 0}), [], ["daemonset/web"]),
+    ],
+)  # fmt: skip
+def test_the_workload_is_asked_when_pods_are_missing(
+    kind: str, resource: str, workload: dict[str, Any], pods: list[dict[str, Any]], targets: list[str]
+) -> None:
+    source = Objects(**{resource: [workload], "pods": pods})
+    found = resolve(Target(kind, "shop", "web"), source)
+    assert [f"{one.kind}/{one.name}" for one in found] == targets
+
+
+@pytest.mark.parametrize(
+    ("name", "resource", "owner"),
+    [("web-0", "statefulsets", "statefulset"), ("web-5d9c7f-x2x1z", "deployments", "deployment")],
+)
+def test_a_pod_that_was_never_created_leads_to_its_workload(name: str, resource: str, owner: str) -> None:
+    source = Objects(**{resource: [thing("web")]})
+    assert resolve(Target("pod", "shop", name), source) == [Target(owner, "shop", "web")]
+
+
+def test_the_nearest_names_are_given() -> None:
+    source = Objects(namespaces=[{"metadata": {"name": "shop"}}], pods=[pod("checkout", True)])
+    with pytest.raises(TargetError, match="nearest is checkout"):
+        resolve(Target("pod", "shop", "chekout"), source)
