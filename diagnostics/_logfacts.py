@@ -47,7 +47,7 @@ PARTICULARS = (
         "words_in",
         "configmap",
     ),
-    *("not_empty_path", "owner_path", "locked_path"),
+    *("not_empty_path", "owner_path", "locked_path", "untrusted_endpoint", "plain_endpoint", "name_endpoint"),
 )
 _CONNECTS = frozenset(
     {
@@ -78,7 +78,10 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         )
         agrees = joined.agrees and meaning.what in ("dependency-refused", "dependency-not-resolved")
         agrees = agrees or (joined.agrees and meaning.what == "dependency-timed-out")
-        return dict(joined.attributes), list(joined.notes), agrees
+        found = dict(joined.attributes)
+        if meaning.what == "dependency-tls-failed" and found.get("endpoint"):
+            found[f"{meaning.attributes.get('problem')}_endpoint"] = found["endpoint"]
+        return found, list(joined.notes), agrees
     table = {
         "environment-variable-missing": _variable,
         "file-missing": _path,

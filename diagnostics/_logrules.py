@@ -425,8 +425,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "dependency-refused",
-        "connection refused|econnrefused|connectionrefused|actively refused|could not be established. broker|nobrokersavailable|no brokers available|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
-        r"(?i:connection refused)|\bE?CONNREFUSED\b|ConnectionRefused|:econnrefused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|NoBrokersAvailable|No brokers available|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
+        "connection refused|econnrefused|reach database server|connectionrefused|actively refused|could not be established. broker|nobrokersavailable|no brokers available|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
+        r"(?i:connection refused)|Can't reach database server at `?(?P<host2>[\w.-]+)`?:`?(?P<port2>\d+)|\bE?CONNREFUSED\b|ConnectionRefused|:econnrefused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|NoBrokersAvailable|No brokers available|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
         r"curl: \(7\)[^\n]*|no connection could be made",
     ),
     _rule(

@@ -45,7 +45,7 @@ _FATAL = Lazy(
     |Error:\ |error:\ |ERROR:\ |Fatal\ Python\ error|Error\ occurred\ during\ initialization|Could\ not\ create\ the\ Java
     |\#\ (?:There\ is\ insufficient|A\ fatal\ error)|Terminating\ due\ to|Traceback\ )
     |\bpanicked\ at\b|\b(?:FATAL|PANIC|EMERG|CRITICAL|F\d{4}\ \d\d:)\b|\[(?:emerg|alert|crit|fatal|panic)\]
-    |\blevel=(?:fatal|panic|critical|dpanic)\b|<(?:Fatal|Critical)>|^(?:crit|fatal):|Fatal\ (?:config|error)|^Bad\ directive
+    |\blevel=(?:fatal|panic|critical|dpanic)\b|<(?:Fatal|Critical)>|^(?:crit|fatal):|Fatal\ (?:config|error)|^Bad\ directive|^bootstrap\ check\ failure
     |cannot\ execute|(?:^|:\ )\S*:?\ ?(?:not\ found|command\ not\ found)$
     |parameter\ (?:not\ set|null\ or\ not\ set)$|unbound\ variable$|error\ while\ loading\ shared\ libraries
     |version\ `\S+'\ not\ found|symbol\ lookup\ error|\bOutOfMemoryError\b|heap\ out\ of\ memory
@@ -84,7 +84,7 @@ _FOLLOWS = Lazy(
     r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
-    r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+    r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
 _RECOVERED = Lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"

@@ -55,7 +55,7 @@ PARTICULARS = (
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """What the cluster knows of a host: attributes, evidence rows, and whether it shows why it cannot answer."""
+    """What the cluster knows of a host: attributes, evidence, and whether it shows why it cannot answer."""
 
     attributes: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[tuple[str, str], ...] = ()
@@ -381,5 +381,6 @@ def mounted(one: Container, pod: Body, path: str) -> tuple[dict[str, str], list[
         found["configmap"] = str((volume.get(kind) or {}).get("name") or "")
     if best.get("readOnly"):
         found["mount_read_only"] = "yes"
-    row = f"{path} is in volume {name} ({kind or 'unknown'}), mounted at {at}{', read-only' if best.get('readOnly') else ''}"
+    mode = ", read-only" if best.get("readOnly") else ""
+    row = f"{path} is in volume {name} ({kind or 'unknown'}), mounted at {at}{mode}"
     return found, [(row, f"{one.spec_path}.volumeMounts")]

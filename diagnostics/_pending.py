@@ -252,7 +252,8 @@ def _provisioning(
     last = next(
         (one for one in events if one.reason in ("ProvisioningFailed", "ProvisioningSucceeded")), None
     )
-    if last and last.reason == "ProvisioningFailed":
+    stale = bool(body and last and _CLASS_GONE.search(last.message))  # the class was made since
+    if last and last.reason == "ProvisioningFailed" and not stale:
         why = _shortened(last.message)
         yield Symptom(
             "storage.provisioning-failed", POD, last.source, last.message, {**attributes, "why": why}

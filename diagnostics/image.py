@@ -29,6 +29,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "problem",
             "offered",
             "secrets",
+            "best_secret",
             "unasked",
             "suggestion",
             "architecture",
@@ -147,6 +148,7 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         "problem": _problem(text),
         "offered": "yes" if names else "no",
         "secrets": ", ".join(names),
+        "best_secret": next(iter([*_fitting(snapshot, names, reference.registry), *names]), ""),
         "unasked": "" if names else "no pull secret",
         "suggestion": suggestion,
         "architecture": str(info.get("architecture") or ""),
@@ -204,7 +206,7 @@ def _secrets(snapshot: Snapshot, pod: Body, failing: list[Container]) -> Iterato
             yield _missing(snapshot, name)
         elif isinstance(answer, Found):
             for container in failing:
-                yield from _unusable(container, name, answer.body)
+                yield from _unusable(snapshot, pod, container, name, answer.body)
 
 
 def _missing(snapshot: Snapshot, name: str) -> Symptom:
@@ -223,9 +225,27 @@ def _missing(snapshot: Snapshot, name: str) -> Symptom:
     )
 
 
-def _unusable(container: Container, name: str, secret: Body) -> Iterator[Symptom]:
+def _fitting(snapshot: Snapshot, names: list[str], registry: str) -> list[str]:
+    """Those of the offered pull secrets that kubelet can use for this registry."""
+    found = ((name, snapshot.body(_secret_read(snapshot.target.namespace, name))) for name in names)
+    return [name for name, body in found if body and not _why_unusable(body, registry)]
+
+
+def _unusable(
+    snapshot: Snapshot, pod: Body, container: Container, name: str, secret: Body
+) -> Iterator[Symptom]:
     """Kubelet passes over a Secret of another type, without its key, or without this registry: in silence."""
     registry = parse(str(container.spec.get("image") or "")).registry
+    why = _why_unusable(secret, registry)
+    # One that is for another registry is no fault beside one that fits.
+    if why and not _fitting(snapshot, _secret_names(pod), registry):
+        attributes = {"secret": name, "why_unusable": why, "registry": registry}
+        text = f"Secret {name} {why}"
+        yield Symptom("image.pull-secret-unusable", container.subject, f"Secret {name}", text, attributes)
+
+
+def _why_unusable(secret: Body, registry: str) -> str:
+    """What keeps kubelet from using this Secret for the registry, in words; empty when nothing does."""
     kind = str(secret.get("type") or "Opaque")
     key = _DOCKER_TYPES.get(kind)
     why = ""
@@ -240,10 +260,7 @@ def _unusable(container: Container, name: str, secret: Body) -> Iterator[Symptom
     ):
         listed = ", ".join(map(str, secret["registries"])) or "no registry"
         why = f"holds credentials for {listed}, not for {registry}"
-    if why:
-        attributes = {"secret": name, "why_unusable": why, "registry": registry}
-        text = f"Secret {name} {why}"
-        yield Symptom("image.pull-secret-unusable", container.subject, f"Secret {name}", text, attributes)
+    return why
 
 
 def _host_fits(entry: str, registry: str) -> bool:

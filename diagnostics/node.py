@@ -392,6 +392,8 @@ def _not_picked_up(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     )
     if bound is None or snapshot.clock - bound < _SILENT_AFTER:
         return
+    if any(one.component == "kubelet" for one in pod_events(snapshot)):
+        return  # it speaks of this pod: only the status is missing
     waited = show_duration(snapshot.clock - bound)
     notes = []
     ready = condition(node_of(snapshot), "Ready")

@@ -189,6 +189,9 @@ def _workload(target: Target, source: Source) -> list[Target]:
     if isinstance(answer, Absent):
         raise TargetError(_no_workload(target, source))
     pods = _pods_of(target, answer.body, source)
+    if target.kind not in ("job", "cronjob"):
+        # What was evicted or rejected stays as a Failed pod beside its replacement.
+        pods = [pod for pod in pods if (pod.get("status") or {}).get("phase") != "Failed"] or pods
     targets = [target] if _lacks_pods(target, answer.body, pods) else []
     return targets + (_failing(pods, target.namespace) if pods else []) or [target]
 

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-
-from poddoctor import engine
 from poddoctor.diagnostics import admission
 from poddoctor.diagnostics._violations import patch, violations
+
+from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
 from poddoctor.pod.owner import WORKLOAD_READS
 from poddoctor.pod.reads import events_read, get, list_of
@@ -79,8 +79,8 @@ def replicaset(status: dict[str, Any] | None = None) -> dict[str, Any]:
         (STANDARD, "pod-security-violated"),
         ('admission webhook "validate.kyverno.svc-fail" denied the request: policy Deployment/x', "webhook-denied"),
         ('admission webhook "a.example.com" denied the request without explanation', "webhook-denied"),
-        ('Internal error occurred: failed calling webhook "a.example.com": failed to call webhook: '
-         'Post "https://a.ops.svc:443/x?timeout=10s": no endpoints available for service "a"',
+        (('Internal error occurred: failed calling webhook "a.example.com": failed to call webhook: '
+         'Post "https://a.ops.svc:443/x?timeout=10s": no endpoints available for service "a"'),
          "webhook-unreachable"),
         ("pods \"web-1\" is forbidden: ValidatingAdmissionPolicy 'team' with binding 'team' denied request: no label",
          "policy-denied"),

@@ -67,8 +67,8 @@ RUNNING = {"running": {"startedAt": "2026-05-04T11:50:00Z"}}
         ("FailedIndexes", "Job has failed indexes", "failed-indexes"),
         ("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes",
          "failed-indexes"),
-        ("PodFailurePolicy", "Container app for pod shop/report-x failed with exit code 42 matching FailJob rule "
-         "at index 1", "pod-failure-policy"),
+        ("PodFailurePolicy", ("Container app for pod shop/report-x failed with exit code 42 matching FailJob rule "
+         "at index 1"), "pod-failure-policy"),
     ],
 )  # fmt: skip
 def test_each_reason_has_its_cause(reason: str, message: str, cause: str, kind: str) -> None:
