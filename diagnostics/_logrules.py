@@ -510,7 +510,7 @@ _ENDPOINTS = tuple(
         r"(?P<host>[A-Za-z][\w-]*(?:\.[\w-]+)*)/\d+\.\d+\.\d+\.\d+:(?P<port>\d{2,5})",
         r"remote host \((?P<host>[\d.]+)\)(?::(?P<port>\d+))?",
         r"ipv4#(?P<host>[\d.]+):(?P<port>\d+)",
-        r"\b(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
+        r"(?<![\w.])(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
     )
 )
 _OBJECT_FIELDS = Lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
@@ -612,7 +612,10 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
         if value is None:
             continue
         numbered = _NUMBERED.match(key)
-        values.setdefault(numbered[1] if numbered else key, value.strip().strip("\"'`.,;"))
+        values.setdefault(
+            numbered[1] if numbered else key,
+            value.strip() if key == "problem" else value.strip().strip("\"'`.,;"),
+        )
     if rule.what in _CONNECTS:
         _endpoint(values, lines, index)
     if values.pop("upper", "") and values.get("variable"):

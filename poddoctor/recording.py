@@ -6,7 +6,6 @@ log lines and fields are masked, and node addresses become ones of the documenta
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,7 +57,7 @@ class Recording:
 def dump(snapshot: Snapshot, provenance: Mapping[str, Any]) -> str:
     """The file's text: stable order, one sha256 over the snapshot."""
     body = _redact(_to_json(snapshot))
-    digest = hashlib.sha256(_canonical(body).encode()).hexdigest()
+    digest = _digest(body)
     document = {
         "poddoctor": {"schema": SCHEMA},
         "provenance": {**provenance, "sha256": digest},
@@ -101,8 +100,13 @@ def parse(document: Json, name: str) -> Recording:
 
 def edited(document: Json) -> bool:
     """Whether the snapshot differs from the one that the sha256 was made of."""
-    digest = hashlib.sha256(_canonical(document["snapshot"]).encode()).hexdigest()
-    return bool(digest != document["provenance"].get("sha256"))
+    return bool(_digest(document["snapshot"]) != document["provenance"].get("sha256"))
+
+
+def _digest(body: Json) -> str:
+    from hashlib import sha256  # noqa: PLC0415 - a diagnosis needs none
+
+    return sha256(_canonical(body).encode()).hexdigest()
 
 
 def _canonical(body: Json) -> str:

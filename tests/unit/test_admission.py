@@ -2,17 +2,19 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from importlib import import_module
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics import admission
-from poddoctor.diagnostics._violations import patch, violations
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
 from poddoctor.pod.owner import WORKLOAD_READS
 from poddoctor.pod.reads import events_read, get, list_of
 
+admission = import_module("poddoctor.diagnostics.admission")
+_violations = import_module("poddoctor.diagnostics._violations")
+patch, violations = _violations.patch, _violations.violations
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 KINDS = {"statefulset": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "CronJob"}
 STANDARD = (
