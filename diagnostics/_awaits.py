@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import get, list_of
 
 _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)"
 _CLIENT = r"\b(?:mysqladmin|redis-cli|mysql|psql|mongosh?)"
 _WAITS = tuple(
-    re.compile(pattern)
+    lazy(pattern)
     for pattern in (
         rf"\bnc\s+(?:-\S+\s+(?:\d+\s+)?)*{_HOST}\s+(?P<port>\d+)",
         rf"/dev/tcp/{_HOST}/(?P<port>\d+)",
@@ -27,7 +28,7 @@ _WAITS = tuple(
     )
 )
 _LOGGED = tuple(
-    re.compile(pattern)
+    lazy(pattern)
     for pattern in (
         rf"(?i)waiting (?:for|on|until)\s+(?:the\s+)?(?:service\s+|host\s+)?[\"']?{_HOST}(?::(?P<port>\d+))?",
         rf"(?i)can't (?:find|resolve)\s+[\"']?{_HOST}",
@@ -38,8 +39,8 @@ _LOGGED = tuple(
         rf"(?i)(?:dial tcp|connect to|connecting to)\s+[\"']?{_HOST}:(?P<port>\d+)",
     )
 )
-_LOOP = re.compile(r"\b(?:until|while|for)\b|wait")
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?|\$\((\w+)\)")
+_LOOP = lazy(r"\b(?:until|while|for)\b|wait")
+_VARIABLE = lazy(r"\$\{?(\w+)\}?|\$\((\w+)\)")
 _NO_HOSTS = {"the", "a", "to", "it", "be", "for", "all", "localhost", "127.0.0.1"}
 
 
@@ -81,7 +82,7 @@ def awaited_by(one: Container, log: str, namespace: str) -> Awaited | None:
 
 def _is_meant(found: re.Match[str], script: str, one: Container) -> bool:
     """A bare word after "waiting for" is a host only when the container's own settings name it."""
-    if found.re is not _LOGGED[0] or found["port"]:
+    if found.re.pattern != _LOGGED[0].pattern or found["port"]:
         return True
     values = [str(each.get("value") or "") for each in one.spec.get("env") or []]
     return any(

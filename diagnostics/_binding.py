@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from poddoctor.model import POD, Absent, Body, Found, Read, Snapshot, Symptom
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import condition, list_of, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -14,9 +15,9 @@ from . import _claims as cl
 from ._blocked import standing_events, waits_for_node, waits_for_start
 from ._pending import STATIC, from_events, pending
 
-_NOT_FOUND = re.compile(r"persistentvolumeclaims? \\*[\"'](?P<claim>[^\"'\\]+)\\*[\"'] not found")
-_UNBOUND = re.compile(r"unbound immediate PersistentVolumeClaims|PVC is not bound|has unbound")
-_GONE = re.compile(r"non-existent (?:persistentvolume|pv)\b|persistentvolumes? \\*\"[^\"]+\" not found")
+_NOT_FOUND = lazy(r"persistentvolumeclaims? \\*[\"'](?P<claim>[^\"'\\]+)\\*[\"'] not found")
+_UNBOUND = lazy(r"unbound immediate PersistentVolumeClaims|PVC is not bound|has unbound")
+_GONE = lazy(r"non-existent (?:persistentvolume|pv)\b|persistentvolumes? \\*\"[^\"]+\" not found")
 
 
 def words(snapshot: Snapshot) -> tuple[str, str]:

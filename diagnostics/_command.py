@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from poddoctor.model import Json
 from poddoctor.pod.containers import Container
+from poddoctor.pod.pattern import lazy
 
 from ._process import shown, words
 
@@ -16,9 +16,9 @@ SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh", "ksh", "pwsh"})
 _BUILTINS = frozenset(
     {"cd", "export", "source", ".", "exec", "set", "ulimit", "if", "while", "for", "until", "exit"}
 )
-_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-_OPERATOR = re.compile(r"&&|\|\||[|;<>`]|\$[\w{(]| &$")
-_UNEXPANDED = re.compile(r"\$\((\w+)\)")
+_VARIABLE = lazy(r"\$\{?(\w+)\}?")
+_OPERATOR = lazy(r"&&|\|\||[|;<>`]|\$[\w{(]| &$")
+_UNEXPANDED = lazy(r"\$\((\w+)\)")
 
 
 @dataclass(frozen=True, slots=True)

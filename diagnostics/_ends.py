@@ -7,7 +7,6 @@ pod, its events and its node say.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Literal
 
 from poddoctor.model import Body, Snapshot
 from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, events_in, node_events_read, pod_events, pod_of
 from poddoctor.pod.units import parse_time
 
@@ -49,9 +49,9 @@ SIGNALS = {
     31: "SIGSYS",
 }
 _START = frozenset({"StartError", "ContainerCannotRun"})
-_PROBE = re.compile(r"failed (?:the )?(?P<probe>liveness|startup) probe")
-_CHANGED = re.compile(r"definition changed|spec hash changed|spec changed|resize")
-_ABORT = re.compile(
+_PROBE = lazy(r"failed (?:the )?(?P<probe>liveness|startup) probe")
+_CHANGED = lazy(r"definition changed|spec hash changed|spec changed|resize")
+_ABORT = lazy(
     r"terminate called|Assertion .*failed|\bAborted\b|SIGABRT|\babort\(\)|double free|corrupted size"
 )
 _NEAR = timedelta(seconds=90)

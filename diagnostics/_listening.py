@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_LINE = re.compile(
-    r"(?i)\blisten|\bserving|\brunning (?:on|at)|\bbound to|\bstarted (?:on|at|server)|\bport\b"
-)
-_PLACE = re.compile(
+from poddoctor.pod.pattern import lazy
+
+_LINE = lazy(r"(?i)\blisten|\bserving|\brunning (?:on|at)|\bbound to|\bstarted (?:on|at|server)|\bport\b")
+_PLACE = lazy(
     r"(?i)(?:https?://|\btcp://|\bon |\bat |address |\bto |=|\s|\[)"
     r"(?P<host>\[?::1?\]?|\*|localhost|(?:\d{1,3}\.){3}\d{1,3})?:(?P<port>\d{2,5})\b"
 )
-_PORT = re.compile(
+_PORT = lazy(
     r"(?i)(?:listening|serving|running|started|bound)\b[^\n]{0,60}?\bport(?:\(s\))?\s*[:=]?\s*(?P<port>\d{2,5})\b"
 )
-_FAILED = re.compile(r"(?i)refused|error|fail|cannot|can't|timed? ?out|connect(?:ing|ed)? to")
+_FAILED = lazy(r"(?i)refused|error|fail|cannot|can't|timed? ?out|connect(?:ing|ed)? to")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,8 @@ def listening(logs: Iterable[str]) -> list[Place]:
         for line in text.splitlines():
             if not _LINE.search(line) or _FAILED.search(line):
                 continue
-            for match in _PLACE.finditer(line):
-                found[Place((match["host"] or "").strip("[]"), match["port"])] = None
-            if not _PLACE.search(line) and (match := _PORT.search(line)):
-                found[Place("", match["port"])] = None
+            for place in _PLACE.finditer(line):
+                found[Place((place["host"] or "").strip("[]"), place["port"])] = None
+            if not _PLACE.search(line) and (port := _PORT.search(line)):
+                found[Place("", port["port"])] = None
     return list(found)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from poddoctor.model import Read, Snapshot
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import pod_of
 from poddoctor.pod.units import quantity, show_bytes
 
 from . import _logworld
-from ._lazy import Lazy
 from ._logrules import Meaning
 
 PARTICULARS = (
@@ -61,7 +61,7 @@ _CONNECTS = frozenset(
 )
 _SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
-_PATH_IN_LINE = Lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
+_PATH_IN_LINE = lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
 
 def fact_reads(snapshot: Snapshot, meaning: Meaning) -> Iterator[Read]:

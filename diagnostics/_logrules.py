@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from ._lazy import Lazy
+from poddoctor.pod.pattern import lazy
+
 from ._logtext import NOISE, PLAIN, WEAK, Line
 
 
@@ -491,7 +492,7 @@ RULES: tuple[Rule, ...] = (
     ),
 )
 _ENDPOINTS = tuple(
-    Lazy(pattern)
+    lazy(pattern)
     for pattern in (
         r"HTTPS?ConnectionPool\(host='(?P<host>[\w.-]+)', port='?(?P<port>\d+)",
         r"connection to server (?:at|on) \\?\"(?P<host>[\w.-]+)\\?\"(?: \([\d.:a-f]+\))?, port (?P<port>\d+)",
@@ -513,7 +514,7 @@ _ENDPOINTS = tuple(
         r"(?<![\w.])(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
     )
 )
-_OBJECT_FIELDS = Lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
+_OBJECT_FIELDS = lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
 _CONNECTS = frozenset(
     {
         "dependency-refused",
@@ -524,7 +525,7 @@ _CONNECTS = frozenset(
         "certificate-expired",
     }
 )
-_NUMBERED = Lazy(r"^([a-z_]+?)\d+$")
+_NUMBERED = lazy(r"^([a-z_]+?)\d+$")
 _ANYWHERE = ".".join("0" * 4)
 _NO_HOST = frozenset(
     {
@@ -545,7 +546,7 @@ _NO_HOST = frozenset(
         "node",
     }
 )
-_SUFFIX = Lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
+_SUFFIX = lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
 
 
 _MOST, _LAST_LINES, _AROUND = 30, 12, 8

@@ -14,15 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ._lazy import Lazy
+from poddoctor.pod.pattern import Pattern, lazy
 
 Kind = Literal["root", "fatal", "error", "warning", "last"]
 ROOT, FATAL, ERROR, WEAK, PLAIN, NOISE = 6, 5, 4, 2, 1, 0
 _KINDS: dict[int, Kind] = {ROOT: "root", FATAL: "fatal", ERROR: "error", WEAK: "warning"}
 _FADES_AFTER = 40  # lines: an error this far from the end weighs one less
-_ANSI = Lazy(r"\x1b\[[0-9;?]*[A-Za-z]")
+_ANSI = lazy(r"\x1b\[[0-9;?]*[A-Za-z]")
 
-_FRAME = Lazy(
+_FRAME = lazy(
     r"""\s+at\ [\w<$.\[`]|\s*\.\.\.\ \d+\ (?:more|common\ frames)|\s+File\ ".*",\ line\ \d+
     |\tfrom\ |\s+from\ \S+:\d+:in|\#\d+\ |\s*\#\d+\ |Stack\ trace:|\s+thrown\ in\ |goroutine\ \d+
     |\t/?\S+\.go:\d+|\S+\(.*\)$(?<!\.\))|created\ by\ |\s+\d+:\s+(?:0x)?[\w:<{]+|note:\ run\ with|note:\ Some\ details
@@ -30,16 +30,16 @@ _FRAME = Lazy(
     |\s*---\ End\ of|Thrown\ at:|\[signal\ |\s*[{}\[\]()]+,?;?\s*$""",
     re.VERBOSE,
 )
-_PYTHON_END = Lazy(
+_PYTHON_END = lazy(
     r"(?:[A-Za-z_][\w.]*\.)?[A-Z_]\w*(?:Error|Exception|Exit|Interrupt|Warning|Timeout\w*|Refused|Failed|Failure|"
     r"NotFound|DoesNotExist|Misconfigured|Configured|Unavailable\w*|Denied|Closed|Missing\w*|Invalid\w*|Forbidden|"
     r"[a-z]\w*)?(?::\s|$)"
 )
-_RAISED = Lazy(
+_RAISED = lazy(
     r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z]\w*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
 )
-_RUBY_END = Lazy(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
-_FATAL = Lazy(
+_RUBY_END = lazy(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
+_FATAL = lazy(
     r"""^(?:panic:\ |fatal\ error:\ |fatal:\ |FATAL\b|Fatal\ error|PHP\ (?:Fatal|Parse)\ error|Parse\ error:
     |Unhandled\ (?:[eE]xception|promise|rejection|Rejection)|Uncaught\ |\[?Uncaught|terminate\ called|Exception\ in\ thread\ "
     |Error:\ |error:\ |ERROR:\ |Fatal\ Python\ error|Error\ occurred\ during\ initialization|Could\ not\ create\ the\ Java
@@ -52,22 +52,22 @@ _FATAL = Lazy(
     """,
     re.VERBOSE,
 )
-_ERROR = Lazy(
+_ERROR = lazy(
     r"\b(?:ERROR|SEVERE|ERR|Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
     r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR"
 )
-_WEAK = Lazy(
+_WEAK = lazy(
     r"(?i)\b(?:fail(?:ed|ure|s)?|cannot|can't|could not|couldn't|unable to|denied|refused|timed out|timeout|invalid|"
     r"missing|not found|no such|unknown|unrecognized|error|exception|abort(?:ed|ing)?|illegal|forbidden|unexpected|"
     r"must be|is required|required|not set|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
 )
-_CALM = Lazy(
+_CALM = lazy(
     r"\b(?:INFO|DEBUG|TRACE|NOTICE|VERBOSE|WARN|WARNING|Warning|I\d{4} \d\d:|W\d{4} \d\d:)\b|"
     r"\[(?:info|debug|notice|trace|warn|warning|note|Note|System|Warning)\]|"
     r"\b(?:level|lvl)=(?:info|debug|trace|warn|warning|dbug)\b|<(?:Information|Debug|Trace|Notice|Warning)>|"
     r"^(?:info|dbug|trce|warn):|^\d+:[A-Z] .* [*-] "
 )
-_NOISE = Lazy(
+_NOISE = lazy(
     r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
     r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
     r"debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
@@ -75,7 +75,7 @@ _NOISE = Lazy(
     r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
     r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
 )
-_FOLLOWS = Lazy(
+_FOLLOWS = lazy(
     r"(?i)^npm (?:ERR!|error)|^error Command failed|ELIFECYCLE|^make: \*\*\*|\bexit(?:ing|ed)?\b.{0,24}$|shutting down|"
     r"\bshut ?down\b|^Node\.js v|worker (?:\(pid:\S+ )?(?:failed to boot|exited)|Worker failed to boot|Application startup failed|"
     r"Application run failed|\] Aborting\b|Aborted(?: \(core dumped\))?$|process .{0,40}(?:exited|terminated) with|"
@@ -86,14 +86,14 @@ _FOLLOWS = Lazy(
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
     r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
-_RECOVERED = Lazy(
+_RECOVERED = lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
     r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
 )
-_RUST_HEAD = Lazy(r" panicked at .*:$")
+_RUST_HEAD = lazy(r" panicked at .*:$")
 _WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
-_CAUSED = Lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
-_INNER = Lazy(r"^ +---> ")
+_CAUSED = lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
+_INNER = lazy(r"^ +---> ")
 _JOINS = (
     "During handling of the above exception",
     "The above exception was the direct cause",
@@ -157,7 +157,7 @@ _FRAME_STARTS = (
     *("goroutine", "created by", "Stack trace", "note: ", "stack backtrace", "Require stack", "Node.js v"),
     *("exit status", "[signal", "Thrown at", " ", "\t", "#", "{", "}", "[", "]", "(", ")", "-"),
 )
-_WORDS = Lazy(r"[a-z][a-z0-9-]+")
+_WORDS = lazy(r"[a-z][a-z0-9-]+")
 _COMMON_WORDS = frozenset(
     [
         "info",
@@ -218,7 +218,7 @@ _COMMON_WORDS = frozenset(
         "app",
     ]
 )
-_DIGITS = Lazy(r"\d+")
+_DIGITS = lazy(r"\d+")
 _LEVELS = {
     "fatal": FATAL,
     "panic": FATAL,
@@ -426,7 +426,7 @@ def _is_frame(line: str) -> bool:
     return (line.startswith(_FRAME_STARTS) or line.endswith(")")) and bool(_FRAME.match(line))
 
 
-def _early(pattern: Lazy, line: str) -> bool:
+def _early(pattern: Pattern, line: str) -> bool:
     """Whether a level word stands where loggers write it, before the message."""
     found = pattern.search(line)
     calm = _CALM.search(line)

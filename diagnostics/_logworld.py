@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container, containers, status_word
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import get, list_of, pod_of
 
 from ._awaits import ready_endpoints, services_read, slices_read
-from ._lazy import Lazy
 from ._selectors import labels_of, name_of, namespace_of
 
-_LOOPBACK = Lazy(r"^(?:localhost|127\.[\d.]+|::1|0:0:0:0:0:0:0:1|0\.0\.0\.0|ip6-localhost)$")
-_ADDRESS = Lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$|^[0-9a-f:]*:[0-9a-f:]*$")
+_LOOPBACK = lazy(r"^(?:localhost|127\.[\d.]+|::1|0:0:0:0:0:0:0:1|0\.0\.0\.0|ip6-localhost)$")
+_ADDRESS = lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$|^[0-9a-f:]*:[0-9a-f:]*$")
 _USUAL = {
     "5432": "postgres",
     "3306": "mysql",

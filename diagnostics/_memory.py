@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import list_of, node_of, pod_of
 from poddoctor.pod.units import quantity, show_bytes
 
@@ -15,7 +16,7 @@ from ._ends import memory_limits
 from ._process import words
 
 _MIB = Decimal(2**20)
-_HEAP = re.compile(r"-Xmx(\d+)([kKmMgG]?)\b|--max[-_]old[-_]space[-_]size[= ](\d+)|GOMEMLIMIT=(\d+)(MiB|GiB)")
+_HEAP = lazy(r"-Xmx(\d+)([kKmMgG]?)\b|--max[-_]old[-_]space[-_]size[= ](\d+)|GOMEMLIMIT=(\d+)(MiB|GiB)")
 _UNIT = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 

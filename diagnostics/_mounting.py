@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Read, Snapshot, Symptom
 from poddoctor.pod.containers import containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, get, list_of, node_read, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -17,20 +18,20 @@ from ._binding import pods_read
 from ._blocked import network_condition, progressed, standing_events, waits_for_start
 
 _REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
-_VOLUME = re.compile(r"(?:for volume|Multi-Attach error for volume) \\*\"(?P<volume>[^\"\\]+)")
-_ERROR = re.compile(r"^.*?failed for volume \\*\"[^\"]+\"\s*(?:\([^)]*\)\s*)?:\s*", re.DOTALL)
-_NOT_OURS = re.compile(
+_VOLUME = lazy(r"(?:for volume|Multi-Attach error for volume) \\*\"(?P<volume>[^\"\\]+)")
+_ERROR = lazy(r"^.*?failed for volume \\*\"[^\"]+\"\s*(?:\([^)]*\)\s*)?:\s*", re.DOTALL)
+_NOT_OURS = lazy(
     r"configmaps? \\*\"[^\"]*\"|secrets? \\*\"[^\"]*\"|(?:configmap|secret) references non-existent"
     r"|references non-existent"
     r"|object \\*\"[^\"]*\\*\"/\\*\"[^\"]*\\*\" not registered|failed to sync \w+ cache"
     r"|serviceaccounts? \\*\"|failed to fetch token|couldn't propagate object cache|subPath"
     r"|kube-root-ca\.crt|fetching from .*(?:configmap|secret)"
 )
-_SUMMARY = re.compile(r"^Unable to attach or mount volumes: |timed out waiting for the condition$")
-_OUTPUT = re.compile(r"Output: (?P<output>.*)", re.DOTALL)
-_ARGUMENTS = re.compile(r"Mounting arguments: (?P<arguments>[^\n]*)")
-_DISK = re.compile(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
-_NFS_SOURCE = re.compile(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b.*?\s(?P<source>[^\s]+:[^\s]*|//\S+)\s")
+_SUMMARY = lazy(r"^Unable to attach or mount volumes: |timed out waiting for the condition$")
+_OUTPUT = lazy(r"Output: (?P<output>.*)", re.DOTALL)
+_ARGUMENTS = lazy(r"Mounting arguments: (?P<arguments>[^\n]*)")
+_DISK = lazy(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
+_NFS_SOURCE = lazy(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b.*?\s(?P<source>[^\s]+:[^\s]*|//\S+)\s")
 # In this order; each names what the engineer has to look at.
 _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("multi-attach", r"Multi-Attach error|is already (?:exclusively )?(?:attached|used) (?:to|by)"),
@@ -77,7 +78,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("limit", r"too many volumes|max(?:imum)? .{0,20}attach"),
 )
 
-_UNREACHABLE = re.compile(
+_UNREACHABLE = lazy(
     r"no route to host|refused|timed out|unreachable|host is down|resol\w+|name or service|portmap"
     r"|call failed|\(11\d\)",
     re.IGNORECASE,
@@ -93,7 +94,7 @@ _SHORT = (
 )
 _REMOTE = ("nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "azureFile", "fc", "cinder", "vsphereVolume")
 _OVERDUE = timedelta(minutes=3)
-_UNMOUNTED = re.compile(r"unmounted volumes=\[(?P<volumes>[^\]]*)\]")
+_UNMOUNTED = lazy(r"unmounted volumes=\[(?P<volumes>[^\]]*)\]")
 Notes = tuple[tuple[str, str], ...]
 
 

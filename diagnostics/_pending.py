@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Found, Snapshot, Symptom
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, events_in
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -15,11 +16,11 @@ from . import _claims as cl
 from ._blocked import waits_for_node
 from ._fit import Misfit, misfits
 
-_CLASS_GONE = re.compile(
+_CLASS_GONE = lazy(
     r"storageclass(?:es)?(?:\.storage\.k8s\.io)? \\*[\"']?(?P<cls>[^\"'\\\s]+)\\*[\"']? not found"
 )
-_NO_MATCH = re.compile(r"didn't find available persistent volumes to bind|no persistent volumes available")
-_PROVISIONER = re.compile(r"external provisioner \\*['\"](?P<name>[^'\"\\]+)")
+_NO_MATCH = lazy(r"didn't find available persistent volumes to bind|no persistent volumes available")
+_PROVISIONER = lazy(r"external provisioner \\*['\"](?P<name>[^'\"\\]+)")
 STATIC = ("", "kubernetes.io/no-provisioner")
 _PATIENCE = timedelta(seconds=90)  # a cloud's volume takes 5 to 60 seconds
 

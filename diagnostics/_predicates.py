@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from poddoctor.model import Body
+from poddoctor.pod.pattern import lazy
 
 from . import _resources as res
 from . import _selectors as sel
@@ -15,12 +15,12 @@ from ._affinity import PodRules
 from ._world import World
 
 # Set on purpose so that ordinary pods stay away: control planes, and nodes that are no machines.
-_CONTROL_PLANE = re.compile(
+_CONTROL_PLANE = lazy(
     r"^node-role\.kubernetes\.io/(?:control-plane|controlplane|master|etcd|infra)$"
     r"|^eks\.amazonaws\.com/compute-type$|^virtual-kubelet\.io/|^CriticalAddonsOnly$"
 )
 # Set by Kubernetes, by clouds, network plugins and autoscalers while a node is not in order.
-_STATE = re.compile(
+_STATE = lazy(
     r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$"
     r"|agent-not-ready$|^karpenter\.sh/(?:unregistered|disrupted|disruption)$|^ToBeDeletedByClusterAutoscaler$"
 )

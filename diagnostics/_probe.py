@@ -9,13 +9,14 @@ from typing import Any, Literal
 
 from poddoctor.model import Body
 from poddoctor.pod.containers import Container
+from poddoctor.pod.pattern import lazy
 
 ProbeKind = Literal["startup", "liveness", "readiness"]
 KINDS: tuple[ProbeKind, ...] = ("startup", "liveness", "readiness")
 
 # In this order: the first that matches the text names the failure.
 _FAILURES = tuple(
-    (name, re.compile(pattern, re.IGNORECASE))
+    (name, lazy(pattern, re.IGNORECASE))
     for name, pattern in (
         (
             "scheme",
@@ -48,7 +49,7 @@ _FAILURES = tuple(
         ("redirects", r"stopped after \d+ redirects"),
     )
 )
-_STATUS = re.compile(r"statuscode: (\d+)")
+_STATUS = lazy(r"statuscode: (\d+)")
 _TLS_PORTS = ("443", "6443", "8443", "9443")
 
 

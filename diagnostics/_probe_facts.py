@@ -8,13 +8,14 @@ from dataclasses import dataclass
 
 from poddoctor.model import Snapshot
 from poddoctor.pod.containers import Container
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, log_reads, log_text, pod_of
 from poddoctor.pod.units import quantity, show_cpu
 
 from ._listening import listening
 from ._probe import Probe, ProbeKind, declared, failure_of, ports_of, program, status_code, why
 
-_UNHEALTHY = re.compile(
+_UNHEALTHY = lazy(
     r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
     re.DOTALL,
 )

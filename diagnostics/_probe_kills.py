@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from poddoctor.model import Body, Snapshot, Symptom
 from poddoctor.pod.containers import Container
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, log_reads, log_text
 from poddoctor.pod.units import parse_time, show_duration
 
 from ._probe import Probe, ProbeKind, shorten
 from ._probe_facts import Unhealthy, attributes_of, grace_of, port_notes
 
-_KILLING = re.compile(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
+_KILLING = lazy(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
 _OUTLIVED = (timedelta(seconds=90), timedelta(minutes=5))
 _SIGNALS = (137, 143)
-_STARTING = re.compile(
+_STARTING = lazy(
     r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
     r"importing|compiling|preparing|restoring|replaying)"
 )
@@ -224,7 +224,7 @@ def _ended_on_time(one: Container, probe: Probe, lived: timedelta, snapshot: Sna
     return end.get("exitCode") == 0 and probe.handler != "exec" and lived.total_seconds() <= latest
 
 
-_STOP = re.compile(r"SIGTERM|[Ss]ignal[: ]+(?:15\b|terminated)|\b15 \(SIGTERM")
+_STOP = lazy(r"SIGTERM|[Ss]ignal[: ]+(?:15\b|terminated)|\b15 \(SIGTERM")
 
 
 def _stop_line(snapshot: Snapshot, one: Container) -> str:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from poddoctor.pod.pattern import lazy
+
 _NAME = r"\\*[\"'`‘](?P<program>.*?)\\*[\"'`’]"
 # In this order: the first that matches says what the problem is.
 _PROBLEMS: tuple[tuple[str, str], ...] = (
@@ -54,13 +56,13 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("timeout", r"context deadline exceeded|DeadlineExceeded|context canceled"),
 )
 # Only after the runtime's own words: an application may print any of the above.
-_RUNTIME = re.compile(
+_RUNTIME = lazy(
     r"OCI runtime|containerd task|containerd container|shim task|runc create|container create failed"
     r"|failed to (?:start|create|generate|reserve) container|container init|crun:|container_linux\.go"
     r"|Error response from daemon|no command specified|reserved for|name is reserved|hcs::System"
 )
 # In the log of a container whose exec failed: the runtime's process writes there until it is replaced.
-_EXEC_LOG = re.compile(
+_EXEC_LOG = lazy(
     r"^(?:\{\"msg\":\s*\"|exec container process caused \")?"
     r"(?:standard_init_linux\.go:\d+: |panic: standard_init_linux\.go:\d+: )?"
     r"exec (?:user process caused:? \\*[\"']?"
@@ -98,8 +100,8 @@ _SHELL = (
     ("not-executable", r"^\[FATAL tini.*\] exec (?P<program>\S+) failed: Permission denied"),
     ("not-found", r"^\S*sh: (?:\d+: )?(?:[Cc]an't|[Cc]annot) open '?(?P<program>[^\s':]+)"),
 )
-_SHELL_HINT = re.compile(r"not found|No such file|ermission denied|xec|interpreter|[Cc]annot|[Cc]an't")
-_NOISE = re.compile(
+_SHELL_HINT = lazy(r"not found|No such file|ermission denied|xec|interpreter|[Cc]annot|[Cc]an't")
+_NOISE = lazy(
     r"^(?:Error: |rpc error: code = \w+ desc = |failed to (?:create|start) container(?:d task)?[^:]*: "
     r"|failed to create (?:shim )?task: |OCI runtime (?:create|start) failed: |runc create failed: "
     r"|container create failed: |container_linux\.go:\d+: |process_linux\.go:\d+: "

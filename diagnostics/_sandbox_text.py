@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from poddoctor.pod.pattern import lazy
+
 # In this order: the first that matches says what the problem is.
 _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("runtime-handler", r"no runtime for \\*[\"'](?P<handler>[^\"'\\]+)\\*[\"'] is configured"),
@@ -96,16 +98,16 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("disk-full", r"no space left on device"),
     ("cgroup", r"cgroup|systemd|dbus|slice"),
 )
-_PLUGIN = re.compile(
+_PLUGIN = lazy(
     r"plugin type=\\*\"(?P<plugin>[^\"\\]+)\\*\"(?: name=\\*\"(?P<network>[^\"\\]+)\\*\")? (?:failed|error)"
 )
-_DELEGATE = re.compile(
+_DELEGATE = lazy(
     r"error adding pod \S+ to CNI network \\*\"(?P<network>[^\"\\]+)|networkPlugin cni failed"
     r"|failed to setup network for sandbox|failed to create pod network sandbox"
     r"|failed to (?:set ?up|configure) (?:pod|network)"
 )
-_IDS = re.compile(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
-_WRAPPERS = re.compile(
+_IDS = lazy(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
+_WRAPPERS = lazy(
     r"failed \(add\)[^:]*:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
     r"|desc = |Failed to create pod sandbox: |CNI request failed with status \d+: '?"
     r"|error adding container to network \\*\"[^\"]*\": "

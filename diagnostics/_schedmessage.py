@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from poddoctor.pod.pattern import lazy
+
 NO_NODES = "no nodes available to schedule pods"
-_TAIL = re.compile(
+_TAIL = lazy(
     r"\.?\s+(?:preemption: |no new claims to deallocate|still not schedulable|deallocation of ResourceClaim"
     r"|deletion of ResourceClaim|plugin disabled)"
 )
-_HEAD = re.compile(r"^0/(\d+) nodes are (?:un)?available(?:: ?| )?")
-_PART = re.compile(r"(\d+) (.+)", re.DOTALL)
-_SPLIT = re.compile(r", (?=\d+ )")
+_HEAD = lazy(r"^0/(\d+) nodes are (?:un)?available(?:: ?| )?")
+_PART = lazy(r"(\d+) (.+)", re.DOTALL)
+_SPLIT = lazy(r", (?=\d+ )")
 # In the order in which the scheduler runs its plugins: the later the reason, the nearer the node.
 _REASONS: tuple[tuple[str, str], ...] = (
     ("cordoned", r"node\(s\) were unschedulable"),
@@ -49,17 +51,17 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("claim", r"cannot allocate all claims|resourceclaim|allocate devices"),
     ("features", r"required features"),
 )
-_COMPILED = tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in _REASONS)
+_COMPILED = tuple((kind, lazy(pattern, re.IGNORECASE)) for kind, pattern in _REASONS)
 ORDER: dict[str, int] = {}
 for _kind, _ in _REASONS:
     ORDER.setdefault(_kind, len(ORDER))
-_VOLUME_PREFILTER = re.compile(
+_VOLUME_PREFILTER = lazy(
     r"persistentvolume|^PVC |ephemeral volume controller|VolumeBindingMode not set|storageclass",
     re.IGNORECASE,
 )
-_CLAIM_PREFILTER = re.compile(r"resource ?claim|device class|request \S+: ", re.IGNORECASE)
-_PLACED_BY = re.compile(r"^(?:0/\d+ nodes are (?:un)?available|no nodes available)")
-_TAINT = re.compile(r"taint \{(?P<key>[^:}]+): (?P<value>[^}]*)\}")
+_CLAIM_PREFILTER = lazy(r"resource ?claim|device class|request \S+: ", re.IGNORECASE)
+_PLACED_BY = lazy(r"^(?:0/\d+ nodes are (?:un)?available|no nodes available)")
+_TAINT = lazy(r"taint \{(?P<key>[^:}]+): (?P<value>[^}]*)\}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from decimal import Decimal
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import WORKLOAD_READS
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, events_in, events_read, get, list_of
 from poddoctor.pod.units import parse_time, quantity, show_amount
 
@@ -38,23 +39,23 @@ _KINDS = {
     "daemonset": "DaemonSet",
     "cronjob": "CronJob",
 }
-_PREFIX = re.compile(
+_PREFIX = lazy(
     r"(?i)^(?:\(combined from similar events\): )?"
     r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
 )
-_QUOTA = re.compile(
+_QUOTA = lazy(
     r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>.+), "
     r"used: (?P<used>.+), limited: (?P<limited>.+)"
 )
-_ACCOUNT = re.compile(r'serviceaccount "(?P<name>[^"]+)" not found')
+_ACCOUNT = lazy(r'serviceaccount "(?P<name>[^"]+)" not found')
 _CLASSES = {
     "priorityclasses": (
         "scheduling.k8s.io/v1",
-        re.compile(r"no PriorityClass with name (?P<name>\S+) was found"),
+        lazy(r"no PriorityClass with name (?P<name>\S+) was found"),
     ),
-    "runtimeclasses": ("node.k8s.io/v1", re.compile(r'RuntimeClass "(?P<name>[^"]+)" not found')),
+    "runtimeclasses": ("node.k8s.io/v1", lazy(r'RuntimeClass "(?P<name>[^"]+)" not found')),
 }
-_SERVICE = re.compile(r"https://(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc")
+_SERVICE = lazy(r"https://(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:

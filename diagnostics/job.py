@@ -5,12 +5,12 @@ The failing pod's own cause comes first, the Job's limit second: it is a consequ
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from poddoctor.model import POD, Body, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
 from poddoctor.pod.owner import owner_of
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import condition, get, pod_of
 from poddoctor.pod.units import parse_time
 
@@ -25,13 +25,13 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the work of a Job's pod is done, but another container runs on", ("job", "sidecar", "finished")
     ),
 }
-_RULE = re.compile(
+_RULE = lazy(
     r"(?:Container (?P<container>\S+) for pod (?P<pod>\S+) failed with exit code (?P<code>-?\d+)"
     r"|Pod (?P<other>\S+) has condition .*?)"
     r" matching (?P<action>\S+) rule at index (?P<rule>\d+)"
 )
 # Sidecars that are known to run for ever beside the work.
-_SIDECARS = re.compile(
+_SIDECARS = lazy(
     r"(?i)istio-proxy|envoy|linkerd|proxy|cloudsql|sidecar|agent|vault|fluent|dapr|exporter|otel"
 )
 

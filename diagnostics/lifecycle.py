@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
 from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     condition,
     log_reads,
@@ -71,11 +71,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 
-_EMPTY_DIR = re.compile(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
-_POD_TOTAL = re.compile(
+_EMPTY_DIR = lazy(r'Usage of EmptyDir volume "([^"]+)" exceeds the limit "([^"]+)"')
+_POD_TOTAL = lazy(
     r"[Ee]phemeral local storage usage exceeds the total limit of containers ([^\s.]+(?:\.\d+)?\w*)"
 )
-_CONTAINER = re.compile(r'Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"')
+_CONTAINER = lazy(r'Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"')
 _AT_WORK = timedelta(seconds=30)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_of
 
 from ._awaits import ready_endpoints, services_read, slices_read
@@ -45,24 +46,24 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
 }
 
 _DNS = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
-_TIMEOUT = re.compile(
+_TIMEOUT = lazy(
     r"(?i)timed? ?-?out|deadline exceeded|ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH"
 )
-_UNRESOLVED = re.compile(
+_UNRESOLVED = lazy(
     r"(?i)EAI_AGAIN|name resolution|could not resolve|couldn't resolve|cannot resolve|can't resolve|"
     r"unable to resolve|no such host|bad address|server misbehaving|:53: |no servers could be reached|"
     r"SERVFAIL|UnknownHostException|getaddrinfo|name or service not known|nodename nor servname"
 )
-_PLACE = re.compile(
+_PLACE = lazy(
     r"(?P<host>(?:\d{1,3}\.){3}\d{1,3}|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:\"? \([^)]*\))?"
     r"(?::|, port |, port=|:tcp:)"
     r"(?P<port>\d{2,5})\b"
 )
-_IN_USE = re.compile(
+_IN_USE = lazy(
     r"(?i)address already in use|EADDRINUSE|port (?:is )?already (?:in use|allocated)|"
     r"failed to bind|bind\(\) to"
 )
-_PORT = re.compile(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
+_PORT = lazy(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -83,9 +84,9 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         yield policies_read(space)
         yield services_read(space)
     if any(_UNRESOLVED.search(line) for line in lines):
-        for namespace, service in _DNS:
-            yield get("v1", "services", namespace, service, "would show the cluster's DNS")
-            yield slices_read(namespace, service)
+        for namespace, dns in _DNS:
+            yield get("v1", "services", namespace, dns, "would show the cluster's DNS")
+            yield slices_read(namespace, dns)
     if _on_host(pod) and any(_IN_USE.search(line) for line in lines):
         yield _neighbours_read(pod)
 

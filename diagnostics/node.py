@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     condition,
     events_in,
@@ -64,22 +65,20 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
 }
 
 _SILENT_AFTER = timedelta(seconds=90)
-_LOW = re.compile(r"The node was low on resource: \[?([a-z-]+)\]?", re.IGNORECASE)
-_THRESHOLD = re.compile(r"Threshold quantity: ([^,\s]+), available: ([^\s.]+(?:\.\d+)?[A-Za-z]*)")
-_USED = re.compile(
+_LOW = lazy(r"The node was low on resource: \[?([a-z-]+)\]?", re.IGNORECASE)
+_THRESHOLD = lazy(r"Threshold quantity: ([^,\s]+), available: ([^\s.]+(?:\.\d+)?[A-Za-z]*)")
+_USED = lazy(
     r"Container (\S+) was using ([^,]+), (?:request is ([^,]+), has larger consumption of \S+?|"
     r"which exceeds its request of (\S+?))\.(?:\s|$)"
 )
-_OUT_OF = re.compile(
-    r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)"
-)
-_PREDICATE = re.compile(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
-_DEVICES = re.compile(
+_OUT_OF = lazy(r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)")
+_PREDICATE = lazy(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
+_DEVICES = lazy(
     r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. "
     r"Requested: (\d+), Available: (\d+)"
 )
-_CONDITION = re.compile(r"The node had condition: \[([^\]]+)\]")
-_PREFIX = re.compile(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
+_CONDITION = lazy(r"The node had condition: \[([^\]]+)\]")
+_PREFIX = lazy(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
 _PREDICATES = (
     "NodeAffinity",
     "NodeName",

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
 from ._blocked import progressed, standing_events, waits_for_start
@@ -70,23 +71,23 @@ _AGENTS = {
     "linkerd-cni": "linkerd-cni",
     "whereabouts": "whereabouts",
 }
-_ANY_AGENT = re.compile(
+_ANY_AGENT = lazy(
     "calico|cilium|aws-node|flannel|multus|istio-cni|weave|antrea|ovn|azure-c|canal|kube-router|kindnet|podnet|cni|-net"
 )
-_SECCOMP = re.compile(
+_SECCOMP = lazy(
     r"(?:cannot load seccomp profile|seccomp profile|failed to generate seccomp).{0,40}?"
     r"\\*\"?(?P<path>/[^\s\":\\]+)"
     r"\\*\"?[^\n]*?(?:no such file|does not exist|not found)"
     r"|seccomp[^\n]*?open (?P<path2>/[^\s:]+): no such file"
 )
-_APPARMOR = re.compile(
+_APPARMOR = lazy(
     r"apparmor(?: is enabled but)? profile (?:not found |\\*[\"']?)(?P<profile>[\w./-]+)"
     r"|AppArmor profile \\*[\"'](?P<profile2>[^\"'\\]+)\\*[\"']"
     r"|profile \\*[\"'](?P<profile3>[^\"'\\]+)\\*[\"'] is not loaded"
     r"|apparmor failed to apply profile[^\n]*?|unable to apply apparmor profile",
     re.IGNORECASE,
 )
-_SYSCTL = re.compile(r"forbidden sysctl: \\*\"(?P<sysctl>[^\"\\]+)\\*\"\s*(?P<why>[^\n]*)")
+_SYSCTL = lazy(r"forbidden sysctl: \\*\"(?P<sysctl>[^\"\\]+)\\*\"\s*(?P<why>[^\n]*)")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:

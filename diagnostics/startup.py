@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     Event,
     log_reads,
@@ -68,7 +69,7 @@ _WAITING = frozenset(
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
 _FEW = 5
 _FAILED_EXEC = frozenset({1, 126, 127, 255})
-_LOADER = re.compile(r"error while loading shared libraries|Error loading shared library|Error relocating")
+_LOADER = lazy(r"error while loading shared libraries|Error loading shared library|Error relocating")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:

@@ -220,9 +220,8 @@ def heal(scenario: Scenario, name: str, finding: Mapping[str, Any]) -> None:
     steps = [step for step in finding["steps"] if step["fixes"]]
     if not steps:
         raise ScenarioError(f"{scenario.name}: no step fixes it")
-    values = {
-        key: str(value).replace("$NS", name) for key, value in (scenario.raw.get("values") or {}).items()
-    }
+    given = {**(scenario.raw.get("env") or {}), **(scenario.raw.get("values") or {})}
+    values = {key: str(value).replace("$NS", name) for key, value in given.items()}
     for step in steps:
         _bash(step["run"], name, values)
     for step in steps:
@@ -249,12 +248,15 @@ def wait_healthy(scenario: Scenario, name: str) -> None:
             for report, (_, findings) in zip(reports, last["said"], strict=True)
         )
 
-    _until(
-        f"{scenario.name}: healthy again",
-        float(scenario.raw.get("recover_timeout", 90)),
-        well,
-        lambda: str(last.get("said")),
-    )
+    def stays_well() -> bool:
+        # A container that crashes after a second is well for that second.
+        if not well():
+            return False
+        time.sleep(3)
+        return well()
+
+    seconds = float(scenario.raw.get("recover_timeout", 90))
+    _until(f"{scenario.name}: healthy again", seconds, stays_well, lambda: str(last.get("said")))
 
 
 def write_recording(scenario: Scenario, name: str) -> Path:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 
 class Pattern:
@@ -25,6 +26,7 @@ class Pattern:
         """The text of the expression."""
         return self._text
 
+    @property
     def compiled(self) -> re.Pattern[str]:
         """The compiled expression."""
         if self._compiled is None:
@@ -33,31 +35,31 @@ class Pattern:
 
     def search(self, text: str, start: int = 0) -> re.Match[str] | None:
         """As ``re.Pattern.search``."""
-        return self.compiled().search(text, start)
+        return self.compiled.search(text, start)
 
     def match(self, text: str, start: int = 0) -> re.Match[str] | None:
         """As ``re.Pattern.match``."""
-        return self.compiled().match(text, start)
+        return self.compiled.match(text, start)
 
     def fullmatch(self, text: str) -> re.Match[str] | None:
         """As ``re.Pattern.fullmatch``."""
-        return self.compiled().fullmatch(text)
+        return self.compiled.fullmatch(text)
 
     def finditer(self, text: str) -> Iterator[re.Match[str]]:
         """As ``re.Pattern.finditer``."""
-        return self.compiled().finditer(text)
+        return self.compiled.finditer(text)
 
-    def findall(self, text: str) -> list[str]:
+    def findall(self, text: str) -> list[Any]:
         """As ``re.Pattern.findall``."""
-        return self.compiled().findall(text)
+        return self.compiled.findall(text)
 
     def split(self, text: str, most: int = 0) -> list[str]:
         """As ``re.Pattern.split``, without groups."""
-        return [part or "" for part in self.compiled().split(text, most)]
+        return [part or "" for part in self.compiled.split(text, most)]
 
     def sub(self, by: str | Callable[[re.Match[str]], str], text: str, count: int = 0) -> str:
         """As ``re.Pattern.sub``."""
-        return self.compiled().sub(by, text, count)
+        return self.compiled.sub(by, text, count)
 
 
 def lazy(text: str, flags: int = 0) -> Pattern:
