@@ -199,13 +199,8 @@ def _node_restarted(snapshot: Snapshot, end: End) -> Symptom:
 
 
 def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
-    if _nobody_killed(snapshot, end):
-        yield Symptom(
-            "crash.not-killed",
-            end.container.subject,
-            "events",
-            "no Killing event for this container",
-        )
+    if spared := _nobody_killed(snapshot, end):
+        yield Symptom("crash.not-killed", end.container.subject, spared[1], spared[0])
     if end.exit_code == 0:
         yield _completed(snapshot, end)
         return
@@ -355,17 +350,16 @@ def _revision(snapshot: Snapshot) -> str:
     return ""
 
 
-def _nobody_killed(snapshot: Snapshot, end: End) -> bool:
-    """Whether it is shown, not merely unseen, that kubelet did not end it."""
+def _nobody_killed(snapshot: Snapshot, end: End) -> tuple[str, str] | None:
+    """How it is shown, not merely unseen, that kubelet did not end it: text and source, or None."""
     spec = end.container.spec
-    if (
-        not spec.get("livenessProbe")
-        and not spec.get("startupProbe")
-        and not (spec.get("lifecycle") or {}).get("postStart")
-    ):
-        return True
+    hooked = (spec.get("lifecycle") or {}).get("postStart")
+    if not spec.get("livenessProbe") and not spec.get("startupProbe") and not hooked:
+        return "no liveness probe, startup probe or postStart hook could end it", end.container.spec_path
     answer = snapshot.answers.get(pod_events_read(snapshot))
-    return isinstance(answer, Found) and bool(pod_events(snapshot))
+    if isinstance(answer, Found) and pod_events(snapshot):
+        return "no Killing event for this container", "events"
+    return None
 
 
 def _ruled_out(snapshot: Snapshot, end: End) -> list[tuple[str, str]]:
@@ -376,8 +370,10 @@ def _ruled_out(snapshot: Snapshot, end: End) -> list[tuple[str, str]]:
         rows.append((f"memory limit {limits[0][1]}: a kill there may go unreported", limits[0][2]))
     if pod_events(snapshot):
         rows.append(("no Killing event for this container: no probe, hook or deletion ended it", "events"))
-    else:
+    elif isinstance(snapshot.answers.get(pod_events_read(snapshot)), Found):
         rows.append(("no events are left, so a probe cannot be ruled out", "events"))
+    else:
+        rows.append(("its events could not be read, so a probe cannot be ruled out", end.source))
     node = ((pod_of(snapshot) or {}).get("spec") or {}).get("nodeName")
     if node and isinstance(snapshot.answers.get(node_events_read(str(node))), Found):
         rows.append(("no SystemOOM or Rebooted event of the node at that time", f"events of node {node}"))

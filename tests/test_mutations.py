@@ -63,9 +63,8 @@ def test_a_certain_finding_quotes_only_what_was_seen(name: str) -> None:
         return
     for finding in diagnose(only_the_pod(snapshot)).findings:
         for symptom in finding.symptoms:
-            assert not symptom.source.startswith(("event ", "log ")), (
-                f"{finding.cause.id} quotes {symptom.source}"
-            )
+            for source in (symptom.source, *(note[1] for note in symptom.notes)):
+                assert source.startswith("pod."), f"{finding.cause.id} quotes {source!r}"
 
 
 @pytest.mark.parametrize("name", healthy())
