@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from poddoctor import engine, recording, session
-from poddoctor.model import STAGES, Cause
+from poddoctor.model import STAGES, Answer, Cause, Read, Snapshot, Unknown
 from poddoctor.pod.containers import status_word
 from poddoctor.pod.reads import pod_of
 from poddoctor.render.page import markdown
@@ -23,6 +23,7 @@ def pages() -> dict[Path, str]:
     made[DOCS / "README.md"] = index(causes)
     made[DOCS / "by-status.md"] = by_status()
     made[DOCS / "by-message.md"] = by_message(causes)
+    made[ROOT / "docs" / "evidence.md"] = evidence()
     return made
 
 
@@ -68,6 +69,61 @@ def by_message(causes: list[Cause]) -> str:
             if clause.matches:
                 pattern = clause.matches.replace("|", "\\|")
                 lines.append(f"| `{pattern}` | [{cause.id}]({cause.id}.md) |")
+    return "\n".join([*lines, ""])
+
+
+def kind(read: Read) -> str:
+    """To which part of the evidence a Read belongs."""
+    if read.verb == "log":
+        return "logs"
+    if read.resource == "events":
+        return "events"
+    return "pod" if read.resource == "pods" and read.verb == "get" else "other objects"
+
+
+def seen_only(snapshot: Snapshot, parts: set[str]) -> Snapshot:
+    """The snapshot as somebody sees it who may read these parts alone."""
+    forbidden = Unknown("forbidden", "may not be read")
+    answers: dict[Read, Answer] = {
+        read: answer if kind(read) in parts else forbidden for read, answer in snapshot.answers.items()
+    }
+    return Snapshot(snapshot.target, answers, snapshot.clock, snapshot.version)
+
+
+def needed(snapshot: Snapshot, cause: str) -> str:
+    """The least evidence with which the first finding is still this cause."""
+    ladders: tuple[list[str], ...] = (
+        [],
+        ["events"],
+        ["logs"],
+        ["other objects"],
+        ["events", "other objects"],
+        ["logs", "other objects"],
+    )
+    for more in ladders:
+        report = engine.diagnose(seen_only(snapshot, {"pod", *more}))
+        if report.findings and report.findings[0].cause.id == cause:
+            return " + ".join(["pod", *more])
+    return "everything"
+
+
+def evidence() -> str:
+    """Recording by what is needed to find its cause."""
+    lines = [
+        "# What is needed to find a cause",
+        "",
+        "The least that must be readable for the first finding to be the same, for each recording of a pod.",
+        "The pod object alone is one read; what else would help is named in each report under *Not seen*.",
+        "",
+        "| recording | needs |",
+        "| --- | --- |",
+    ]
+    for path in sorted(RECORDINGS.glob("*/*.json")):
+        snapshot = recording.load(path).snapshot
+        name = path.relative_to(RECORDINGS).with_suffix("").as_posix()
+        cause = name.partition("--")[0]
+        if pod_of(snapshot) is not None and not name.startswith("healthy/"):
+            lines.append(f"| {name} | {needed(snapshot, cause)} |")
     return "\n".join([*lines, ""])
 
 
