@@ -143,7 +143,10 @@ class _Page:
     def step(self, step: Step, finding: Finding, before: Step | None) -> None:
         label = "Fix  " if step.fixes else "Else " if before and before.fixes else "Do   "
         risk = _RISKS[step.risk].format(workload=self._clean(finding.attributes.get("workload", "its owner")))
-        head = f"{label}{self._clean(step.do)}" + (f" ({risk})" if risk else "")
+        do = self._clean(step.do)
+        if label.startswith("Else"):
+            do = do.removeprefix("Or ")
+        head = f"{label}{do[:1].upper()}{do[1:]}" + (f" ({risk})" if risk else "")
         self.line(Text(head, style="green" if step.fixes else ""), indent=3, hanging=5)
         # A command is never wrapped: a line that was broken cannot be pasted. The end of a here-document
         # must stand at the beginning of its line.
