@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from poddoctor import playbook, recording, session, targets
+from poddoctor import playbook, progress, recording, session, targets
 from poddoctor.kube.errors import KubeError
 
 if TYPE_CHECKING:
@@ -77,7 +77,8 @@ def diagnose(
     if from_file is not None:
         reports = [session.replay(from_file, request, container)]
     else:
-        reports = session.diagnose(pod, selector, request, container)
+        with progress.shown():
+            reports = session.diagnose(pod, selector, request, container)
     _print(reports, output, show_secrets=show_secrets)
     raise typer.Exit(_exit_code(reports))
 
