@@ -82,7 +82,7 @@ def _workload(snapshot: Snapshot) -> Identity:
     return Identity(
         snapshot.target,
         tuple(facts),
-        healthy=wanted is not None and have >= wanted,
+        healthy=not spec.get("suspend") if wanted is None else have >= wanted,
         context=tuple(managers(snapshot)) if owner.body else (),
     )
 

@@ -190,10 +190,24 @@ def _workload(target: Target, source: Source) -> list[Target]:
         raise TargetError(_no_workload(target, source))
     pods = _pods_of(target, answer.body, source)
     if target.kind not in ("job", "cronjob"):
-        # What was evicted or rejected stays as a Failed pod beside its replacement.
-        pods = [pod for pod in pods if (pod.get("status") or {}).get("phase") != "Failed"] or pods
+        pods = _of_this_template(pods)
     targets = [target] if _lacks_pods(target, answer.body, pods) else []
     return targets + (_failing(pods, target.namespace) if pods else []) or [target]
+
+
+def _of_this_template(pods: Sequence[Body]) -> list[Body]:
+    """Without the Failed pods of earlier templates: what was rejected stays beside what replaced it."""
+    newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
+    return [
+        pod
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") != "Failed" or _template(pod) == _template(newest or pod)
+    ]
+
+
+def _template(pod: Body) -> str:
+    labels = pod["metadata"].get("labels") or {}
+    return str(labels.get("pod-template-hash") or labels.get("controller-revision-hash") or "")
 
 
 def _no_workload(target: Target, source: Source) -> str:
