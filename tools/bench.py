@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECORDING = ROOT / "tests" / "recordings" / "crash" / "application-error.json"
 PODDOCTOR = str(Path(sys.executable).parent / "poddoctor")
 KUBECTL = os.environ.get("KUBECTL") or shutil.which("kubectl") or "kubectl"
+LOGGED = ROOT / "tests" / "recordings" / "logs" / "file-missing.json"
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "11"))
 KINDS = {"pods": "Pod", "events": "Event", "nodes": "Node", "namespaces": "Namespace"}
 
@@ -172,20 +173,26 @@ def peak_memory(command: Sequence[str], config: str) -> float:
 
 def rules_on_a_log(snapshot: Snapshot) -> float:
     """Milliseconds that the log rules take on the recorded snapshot with logs of 200 lines."""
-    line = "2026-11-24T10:00:00.123Z INFO  [main] com.shop.Checkout - handled request 4711 in 12 ms\n"
-    answers = {
-        read: Found(line * 190 + str(answer.body))
-        if read.verb == "log" and isinstance(answer, Found)
-        else answer
-        for read, answer in snapshot.answers.items()
-    }
-    padded = Snapshot(snapshot.target, answers, snapshot.clock, snapshot.version)
+    line = "2026-11-24T10:00:00.123Z INFO  [main] com.shop.Checkout - handled request {} in 12 ms\n"
     module = diagnostics()["logs"]
-    list(module.examine(padded))
+
+    def padded(number: int) -> Snapshot:
+        # Each run reads another text: nothing may be remembered from the one before.
+        before = "".join(line.format(number * 1000 + one) for one in range(190))
+        answers = {
+            read: Found(before + str(answer.body))
+            if read.verb == "log" and isinstance(answer, Found)
+            else answer
+            for read, answer in snapshot.answers.items()
+        }
+        return Snapshot(snapshot.target, answers, snapshot.clock, snapshot.version)
+
+    snapshots = [padded(number) for number in range(21)]
+    list(module.examine(snapshots.pop()))
     start = time.perf_counter()
-    for _ in range(20):
-        list(module.examine(padded))
-    return (time.perf_counter() - start) / 20 * 1000
+    for one in snapshots:
+        list(module.examine(one))
+    return (time.perf_counter() - start) / len(snapshots) * 1000
 
 
 def row(what: str, value: float, bar: float, unit: str = "", detail: str = "") -> bool:
@@ -228,7 +235,7 @@ def main() -> int:
         held.append(row("peak memory of a diagnose", peak_memory(diagnose[0], configs[0]), 45, "MiB"))
         if not all(held):
             profile(configs[0], diagnose[0])
-    held.append(row("rules on a 200-line log", rules_on_a_log(snapshot), 5, "ms"))
+    held.append(row("rules on a 200-line log", rules_on_a_log(recording.load(LOGGED).snapshot), 5, "ms"))
     return 0 if all(held) else 1
 
 
