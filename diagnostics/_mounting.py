@@ -29,7 +29,6 @@ _NOT_OURS = lazy(
 )
 _SUMMARY = lazy(r"^Unable to attach or mount volumes: |timed out waiting for the condition$")
 _OUTPUT = lazy(r"Output: (?P<output>.*)", re.DOTALL)
-_ARGUMENTS = lazy(r"Mounting arguments: (?P<arguments>[^\n]*)")
 _DISK = lazy(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
 _NFS_SOURCE = lazy(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b.*?\s(?P<source>[^\s]+:[^\s]*|//\S+)\s")
 # In this order; each names what the engineer has to look at.

@@ -112,7 +112,6 @@ _WRAPPERS = lazy(
     r"|desc = |Failed to create pod sandbox: |CNI request failed with status \d+: '?"
     r"|error adding container to network \\*\"[^\"]*\": "
 )
-_NOT_OF_CNI = ("cgroup", "timeout", "runtime-down", "pause-image", "disk-full", "sysctl")
 
 
 def read_sandbox(message: str) -> tuple[str, dict[str, str]]:

@@ -127,7 +127,7 @@ def run(scenario: Scenario, *, record: bool = False, fix: bool = True, keep: boo
         start = time.monotonic()
         wait_broken(scenario, name)
         broken_in = time.monotonic() - start
-        report, finding = expect(scenario, name)
+        finding = expect(scenario, name)
         if record:
             write_recording(scenario, name)
         fixed_in = None
@@ -136,15 +136,7 @@ def run(scenario: Scenario, *, record: bool = False, fix: bool = True, keep: boo
             heal(scenario, name, finding)
             wait_healthy(scenario, name)
             fixed_in = time.monotonic() - start
-        return (
-            Outcome(scenario, broken_in, finding["cause"], finding["confidence"], fixed_in)
-            if report
-            else _never()
-        )
-
-
-def _never() -> Outcome:
-    raise ScenarioError("no report")
+        return Outcome(scenario, broken_in, finding["cause"], finding["confidence"], fixed_in)
 
 
 def wait_broken(scenario: Scenario, name: str) -> None:
@@ -179,8 +171,8 @@ def _meant(scenario: Scenario, pod: Mapping[str, Any]) -> bool:
     return str(pod["metadata"]["name"]).startswith(scenario.target.rpartition("/")[2])
 
 
-def expect(scenario: Scenario, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The report and its first finding, which is the expected one."""
+def expect(scenario: Scenario, name: str) -> dict[str, Any]:
+    """The first finding of the report, which is the expected one."""
     for report in diagnose(scenario.target, name):
         now = [one for one in report["findings"] if one["standing"] != "past"]
         if now and now[0]["cause"] == scenario.cause:
@@ -192,7 +184,8 @@ def expect(scenario: Scenario, name: str) -> tuple[dict[str, Any], dict[str, Any
             missing = set(scenario.raw.get("also") or []) - {one["cause"] for one in now}
             if missing:
                 raise ScenarioError(f"{scenario.name}: not found: {sorted(missing)}")
-            return report, now[0]
+            first: dict[str, Any] = now[0]
+            return first
     text = subprocess.run(
         [PODDOCTOR, "diagnose", scenario.target, "-n", name], capture_output=True, text=True, check=False
     )

@@ -20,23 +20,15 @@ from poddoctor.kube.errors import CertificateFailed, KubeError, Unreachable, sta
 from poddoctor.kube.redact import cleaned
 from poddoctor.kube.transport import Cluster
 from poddoctor.kube.x509 import not_after
-from poddoctor.model import Absent, Answer, Found, Read, Unknown
+from poddoctor.model import Absent, Found, Read, Unknown
 from poddoctor.pod.reads import get, list_of, log_read
 
+from .asking import ask
 from .server import Authority, FakeServer, Reply, tunnel
 
 POD = get("v1", "pods", "shop", "web")
 SECRET = get("v1", "secrets", "shop", "s")
 Write = Callable[..., str]
-
-
-def ask(config: str, *reads: Read, timeout: float = 5.0) -> list[Answer]:
-    cluster = Cluster.open(config, None, timeout)
-    try:
-        answers = cluster.ask(reads)
-        return [answers[read] for read in reads]
-    finally:
-        cluster.close()
 
 
 @pytest.mark.parametrize("name", ["../secrets/s", "..", ".", "web/exec", "web%2fexec", ""])

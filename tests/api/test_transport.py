@@ -12,23 +12,15 @@ import pytest
 
 from poddoctor.kube.errors import CertificateFailed, Unauthorized, Unreachable
 from poddoctor.kube.transport import Cluster
-from poddoctor.model import Absent, Found, Read, Unknown
+from poddoctor.model import Absent, Found, Unknown
 from poddoctor.pod.reads import get, list_of, log_read
 
+from .asking import ask
 from .server import Authority, FakeServer, Reply, raw_server
 
 POD = get("v1", "pods", "shop", "web")
 STATUS = {"kind": "Status", "status": "Failure"}
 Write = Callable[..., str]
-
-
-def ask(config: str, *reads: Read, timeout: float = 5.0) -> list[object]:
-    cluster = Cluster.open(config, None, timeout)
-    try:
-        answers = cluster.ask(reads)
-        return [answers[read] for read in reads]
-    finally:
-        cluster.close()
 
 
 def secured(authority: Authority) -> dict[str, str]:

@@ -12,9 +12,10 @@ import pytest
 from poddoctor.kube import exchange
 from poddoctor.kube.errors import CertificateFailed, Unauthorized
 from poddoctor.kube.transport import Cluster
-from poddoctor.model import Absent, Answer, Found, Read, Unknown
+from poddoctor.model import Absent, Found, Unknown
 from poddoctor.pod.reads import get, list_of, log_read
 
+from .asking import ask
 from .server import Authority, FakeServer, Reply, raw_server
 
 POD = get("v1", "pods", "shop", "web")
@@ -22,15 +23,6 @@ PODS = list_of("v1", "pods", "shop")
 LOG = log_read("shop", "web", "app")
 STATUS = {"kind": "Status", "status": "Failure"}
 Write = Callable[..., str]
-
-
-def ask(config: str, *reads: Read, timeout: float = 5.0) -> list[Answer]:
-    cluster = Cluster.open(config, None, timeout)
-    try:
-        answers = cluster.ask(reads)
-        return [answers[read] for read in reads]
-    finally:
-        cluster.close()
 
 
 def test_the_first_wave_does_not_wait_for_the_version(
