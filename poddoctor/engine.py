@@ -37,8 +37,7 @@ from poddoctor.stages import diagnostics, symptom_kinds
 def diagnose(snapshot: Snapshot, roots: Sequence[Path] = (playbook.BUNDLED,)) -> Report:
     """The Report on one pod or workload: equal snapshots give equal reports."""
     symptoms, broken = examine(snapshot)
-    families = {symptom.name.partition(".")[0] for symptom in symptoms}
-    causes = playbook.load_all(roots, symptom_kinds(), families)
+    causes = playbook.load_all(roots, symptom_kinds(), {symptom.name for symptom in symptoms})
     context = identity.context_values(snapshot)
     matched: list[Finding] = []
     ruled_out: list[RuledOut] = []

@@ -7,7 +7,7 @@ loads, so that nothing can fail while a pod is being diagnosed.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -55,6 +55,8 @@ _REQUIRED = ("title", "severity", "status", "since", "base", "when", "explain", 
 _STEP_KEYS = {"do": str, "run": str, "risk": str, "fixes": bool, "check": str, "undo": str, "only": dict}
 _CLAUSE_KEYS = {"symptom": str, "where": dict, "matches": str}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C: 15 times faster
+_WHEN = re.compile(r"^when:[^\n]*\n((?:[ #-][^\n]*\n|\n)+)", re.MULTILINE)
+_SYMPTOM = re.compile(r"^(?:  )?- symptom: ([\w.-]+)$", re.MULTILINE)
 
 
 class PlaybookError(Exception):
@@ -95,19 +97,33 @@ def files(root: Path, families: Iterable[str] | None = None) -> list[Path]:
 
 
 def load_all(
-    roots: Sequence[Path], kinds: Mapping[str, SymptomKind], families: Iterable[str] | None = None
+    roots: Sequence[Path], kinds: Mapping[str, SymptomKind], seen: Collection[str] | None = None
 ) -> tuple[Cause, ...]:
     """The Causes of several folders; a later folder replaces a cause of the same id.
 
-    The bundled folder is read for the given families alone; a team's own folder is read whole.
+    With the names of the symptoms that were seen, a bundled playbook that can match none of them is not
+    parsed: parsing all of a family costs more than the diagnosis. A team's own folder is read whole, so that
+    a mistake in it is told at once.
     """
-    wanted = None if families is None else frozenset(families)
     causes: dict[str, Cause] = {}
     for root in roots:
-        for path in files(root, wanted if root == BUNDLED else None):
+        chosen = files(root) if seen is None or root != BUNDLED else _possible(root, frozenset(seen))
+        for path in chosen:
             cause = load(path, root, kinds)
             causes[cause.id] = cause
     return tuple(causes.values())
+
+
+def _possible(root: Path, seen: frozenset[str]) -> list[Path]:
+    """The playbooks below ``root`` of which each symptom that ``when`` names was seen."""
+    families = {name.partition(".")[0] for name in seen}
+    return [path for path in files(root, families) if needed(path.read_text(encoding="utf-8")) <= seen]
+
+
+def needed(text: str) -> frozenset[str]:
+    """The symptoms that ``when`` names, by the layout of the file; too few do no harm, the file is parsed."""
+    block = _WHEN.search(text)
+    return frozenset(_SYMPTOM.findall(block[1]) if block else ())
 
 
 def placeholders(text: str) -> list[str]:

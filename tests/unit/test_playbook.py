@@ -6,6 +6,7 @@ import pytest
 
 from poddoctor import playbook
 from poddoctor.model import SymptomKind
+from poddoctor.stages import symptom_kinds
 
 KINDS = {"image.pull-failed": SymptomKind("the pull failed", ("tag", "reason"))}
 GOOD = """\
@@ -63,3 +64,21 @@ def test_what_is_wrong_is_told_with_its_line(
         load(tmp_path, GOOD.replace(old, new))
     assert says in str(caught.value)
     assert f"tag.yaml:{line}:" in str(caught.value)
+
+
+def test_a_playbook_whose_symptoms_were_not_seen_is_not_parsed() -> None:
+    kinds = symptom_kinds()
+    everything = {cause.id: cause for cause in playbook.load_all([playbook.BUNDLED], kinds)}
+    for cause in everything.values():
+        needed = {clause.symptom for clause in cause.when}
+        chosen = {one.id for one in playbook.load_all([playbook.BUNDLED], kinds, needed)}
+        could = {one.id for one in everything.values() if {clause.symptom for clause in one.when} <= needed}
+        assert chosen == could
+    assert not playbook.load_all([playbook.BUNDLED], kinds, {"image.nothing-of-the-kind"})
+
+
+def test_a_layout_that_is_not_foreseen_is_parsed(tmp_path: Path) -> None:
+    flow = GOOD.replace(
+        "when:\n  - symptom: image.pull-failed\n", "when:\n  - {symptom: image.pull-failed}\n"
+    )
+    assert playbook.needed(flow) == frozenset()
