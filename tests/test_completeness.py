@@ -171,7 +171,9 @@ def gaps() -> dict[str, list[str]]:
     lacking: dict[str, list[str]] = {}
     for gate in GATES:
         for name, what in gaps_of(gate):
-            lacking.setdefault(owner(name), []).append(f"{name.removeprefix(owner(name))} {what}".strip())
+            lacking.setdefault(owner(name), []).append(
+                f"{name.removeprefix(owner(name))} {what}".lstrip(": ")
+            )
     return lacking
 
 
