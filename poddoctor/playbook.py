@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from poddoctor import variants
 from poddoctor.model import CONFIDENCES, SEVERITIES, Cause, Clause, Step, SymptomKind
 
 # The folder stands at the top of the repository and installs as poddoctor.playbooks: only import knows where.
@@ -52,7 +53,17 @@ _KEYS = {
     "waiting": bool,
 }
 _REQUIRED = ("title", "severity", "status", "since", "base", "when", "explain", "steps")
-_STEP_KEYS = {"do": str, "run": str, "risk": str, "fixes": bool, "check": str, "undo": str, "only": dict}
+_STEP_KEYS = {
+    "do": str,
+    "run": str,
+    "rewrite": str,
+    "risk": str,
+    "fixes": bool,
+    "check": str,
+    "undo": str,
+    "only": dict,
+}
+_BY_HAND_KEYS = {"by_hand": str, "owners": list}
 _CLAUSE_KEYS = {"symptom": str, "where": dict, "matches": str}
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # C: 15 times faster
 _WHEN = re.compile(r"^when:[^\n]*\n((?:[ #-][^\n]*\n|\n)+)", re.MULTILINE)
@@ -175,6 +186,7 @@ def _cause(document: Any, name: str, kinds: Mapping[str, SymptomKind]) -> Cause:
     when = _clauses(document, "when", kinds)
     if not when:
         raise _Wrong("when needs at least one clause", ("when",))
+    steps = [(index, step) for index, raw in enumerate(document["steps"]) for step in _steps(raw, index)]
     cause = Cause(
         id=name,
         titles=tuple(titles) if isinstance(titles, list) else (titles,),
@@ -187,11 +199,11 @@ def _cause(document: Any, name: str, kinds: Mapping[str, SymptomKind]) -> Cause:
         refutes=_clauses(document, "refutes", kinds),
         outranks=tuple(document.get("outranks") or ()),
         explain=document["explain"].strip(),
-        steps=tuple(_step(step, ("steps", index)) for index, step in enumerate(document["steps"])),
+        steps=tuple(step for _, step in steps),
         references=tuple(document.get("references") or ()),
         waiting=bool(document.get("waiting", False)),
     )
-    _check_placeholders(cause, kinds)
+    _check_placeholders(cause, [index for index, _ in steps], kinds)
     return cause
 
 
@@ -228,13 +240,30 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _step(raw: Any, at: tuple[str | int, ...]) -> Step:
+def _steps(raw: Any, index: int) -> Iterable[Step]:
+    """The steps that one entry stands for: see :mod:`poddoctor.variants` for ``by_hand`` and ``rewrite``."""
+    at = ("steps", index)
+    if isinstance(raw, dict) and "by_hand" in raw:
+        _check(raw, _BY_HAND_KEYS, at)
+        owners = raw.get("owners", variants.BY_HAND)
+        for owner in owners:
+            _one_of({"owners": owner}, "owners", variants.BY_HAND, at)
+        return variants.by_hand(raw["by_hand"], owners)
     _check(raw, _STEP_KEYS, at)
+    step = _step(raw, at)
+    if "rewrite" not in raw:
+        return (step,)
+    if "owner" in step.only or any(key in raw for key in ("run", "check", "undo", "risk")):
+        raise _Wrong("rewrite gives run, check and risk for a bare pod and for a Job: leave them out", at)
+    return variants.rewritten(step, raw["rewrite"].strip())
+
+
+def _step(raw: Mapping[str, Any], at: tuple[str | int, ...]) -> Step:
     if not raw.get("do"):
         raise _Wrong("a step needs do", at)
     if "risk" in raw:
         _one_of(raw, "risk", _RISKS, at)
-    if raw.get("fixes") and not (raw.get("run") and raw.get("check")):
+    if raw.get("fixes") and not ("rewrite" in raw or (raw.get("run") and raw.get("check"))):
         raise _Wrong("a step that fixes needs run and check", at)
     only = {key: _values(value) for key, value in (raw.get("only") or {}).items()}
     for owner in only.get("owner", ()):
@@ -251,14 +280,14 @@ def _step(raw: Any, at: tuple[str | int, ...]) -> Step:
     )
 
 
-def _check_placeholders(cause: Cause, kinds: Mapping[str, SymptomKind]) -> None:
+def _check_placeholders(cause: Cause, indices: Sequence[int], kinds: Mapping[str, SymptomKind]) -> None:
     known = set(CONTEXT)
     for clause in cause.when:
         known.update(kinds[clause.symptom].attributes)
         known.update(re.compile(clause.matches).groupindex)
     for title in cause.titles:
         _check_template(title, known, ("title",))
-    for index, step in enumerate(cause.steps):
+    for index, step in zip(indices, cause.steps, strict=True):
         for key in ("do", "run", "check", "undo"):
             _check_template(getattr(step, key), known, ("steps", index, key))
         for key in step.only:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from poddoctor import playbook
+from poddoctor import playbook, variants
 from poddoctor.model import SymptomKind
 from poddoctor.stages import symptom_kinds
 
@@ -82,3 +82,42 @@ def test_a_layout_that_is_not_foreseen_is_parsed(tmp_path: Path) -> None:
         "when:\n  - symptom: image.pull-failed\n", "when:\n  - {symptom: image.pull-failed}\n"
     )
     assert playbook.needed(flow) == frozenset()
+
+
+def test_what_is_done_by_hand_is_told_for_each_owner(tmp_path: Path) -> None:
+    cause = load(tmp_path, GOOD + "  - by_hand: change the image\n  - {by_hand: mend it, owners: [job]}\n")
+    told = [(step.only.get("owner"), step.do) for step in cause.steps[1:]]
+    assert [owner for owner, _ in told] == [(owner,) for owner in (*variants.BY_HAND, "job")]
+    assert all("change the image" in do for _, do in told[:-1])
+    assert "mend it" in told[-1][1]
+
+
+def test_a_rewrite_serves_bare_pods_and_jobs(tmp_path: Path) -> None:
+    steps = (
+        "  - do: Set x\n    rewrite: kubectl set env --local -f - X={tag} -o yaml\n"
+        "    only: {tag: any}\n    fixes: true\n"
+    )
+    bare, job = load(tmp_path, GOOD + steps).steps[1:]
+    assert bare.only == {"tag": ("any",), "owner": ("none",)}
+    assert job.only == {"tag": ("any",), "owner": ("job",)}
+    assert "get pod {pod} -o yaml |\n  kubectl set env --local" in bare.run
+    assert '"selector":null' in job.run
+    assert bare.fixes
+    assert bare.check.endswith("pod/{pod} --timeout=120s")
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [
+        ("  - {by_hand: x, owners: [workload]}", "owners is 'workload'"),
+        ("  - {by_hand: x, run: y}", "unknown key 'run'"),
+        ("  - {by_hand: '{nothing}'}", "placeholder {nothing}"),
+        ("  - {do: x, rewrite: y, run: z}", "leave them out"),
+        ("  - {do: x, rewrite: y, only: {owner: none}}", "leave them out"),
+    ],
+)
+def test_wrong_variants(tmp_path: Path, step: str, said: str) -> None:
+    with pytest.raises(playbook.PlaybookError) as caught:
+        load(tmp_path, GOOD + step + "\n")
+    assert said in str(caught.value)
+    assert ":16: " in str(caught.value)
