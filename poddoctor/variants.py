@@ -6,6 +6,7 @@ anew. A static pod is a file on its node, and an operator's pods are changed in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from poddoctor.model import Step
@@ -23,6 +24,7 @@ _GET = {
     "none": "kubectl -n {namespace} get pod {pod} -o yaml",
     "job": f"kubectl -n {{namespace}} get {{workload}} -o yaml |\n  {_RECREATABLE}",
 }
+_MERGE = re.compile(r'(?<=-p \')\{"spec":(.*)\}(?=\' -o yaml$)')
 _CHECK = {
     "none": "kubectl -n {namespace} wait --for=condition=Ready pod/{pod} --timeout=120s",
     "job": "kubectl -n {namespace} wait --for=condition=Complete {workload} --timeout=300s",
@@ -58,9 +60,13 @@ def by_hand(change: str, owners: Iterable[str] = BY_HAND) -> Iterator[Step]:
 
 
 def rewritten(step: Step, command: str) -> Iterator[Step]:
-    """The step for a bare pod and for a Job: saved, passed through ``command``, and made anew."""
+    """The step for a bare pod and for a Job: saved, passed through ``command``, and made anew.
+
+    ``command`` changes a Pod on standard input; a patch in it is moved into the template for a Job.
+    """
+    commands = {"none": command, "job": _in_template(command)}
     for owner, get in _GET.items():
-        run = f"{get} |\n  {command} |\n  kubectl -n {{namespace}} replace --force -f -"
+        run = f"{get} |\n  {commands[owner]} |\n  kubectl -n {{namespace}} replace --force -f -"
         whole = Step(
             do=f"{step.do} ({_WHY[owner]})",
             run=run,
@@ -69,6 +75,13 @@ def rewritten(step: Step, command: str) -> Iterator[Step]:
             check=_CHECK[owner],
         )
         yield _only(whole, step.only, owner)
+
+
+def _in_template(command: str) -> str:
+    """The command with its JSON or merge patch of a Pod made one of a Job's template."""
+    return _MERGE.sub(
+        r'{"spec":{"template":{"spec":\1}}}', command.replace('"/spec/', '"/spec/template/spec/')
+    )
 
 
 def _edited(owner: str, do: str) -> Step:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from poddoctor import playbook, variants
-from poddoctor.model import SymptomKind
+from poddoctor.model import Step, SymptomKind
 from poddoctor.stages import symptom_kinds
 
 KINDS = {"image.pull-failed": SymptomKind("the pull failed", ("tag", "reason"))}
@@ -104,6 +104,25 @@ def test_a_rewrite_serves_bare_pods_and_jobs(tmp_path: Path) -> None:
     assert '"selector":null' in job.run
     assert bare.fixes
     assert bare.check.endswith("pod/{pod} --timeout=120s")
+
+
+@pytest.mark.parametrize(
+    ("command", "for_a_job"),
+    [
+        (
+            'kubectl patch --local -f - -p \'{"spec":{"a":[{"b":1}]}}\' -o yaml',
+            'kubectl patch --local -f - -p \'{"spec":{"template":{"spec":{"a":[{"b":1}]}}}}\' -o yaml',
+        ),
+        (
+            'kubectl patch --local -f - --type=json -p \'[{"path":"/spec/a/0"}]\' -o yaml',
+            'kubectl patch --local -f - --type=json -p \'[{"path":"/spec/template/spec/a/0"}]\' -o yaml',
+        ),
+    ],
+)
+def test_a_rewrite_changes_the_template_of_a_job(command: str, for_a_job: str) -> None:
+    bare, job = variants.rewritten(Step("Change it"), command)
+    assert command in bare.run
+    assert for_a_job in job.run
 
 
 @pytest.mark.parametrize(
