@@ -13,7 +13,7 @@ from poddoctor import playbook, progress, recording, session, targets
 from poddoctor.kube.errors import KubeError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from poddoctor.model import Report
 
@@ -74,12 +74,13 @@ def diagnose(
     request = session.Request(
         namespace, context, kubeconfig, timeout, tail, tuple(session.roots(playbooks or []))
     )
+    show = _printer(output, show_secrets=show_secrets)
     if from_file is not None:
         reports = [session.replay(from_file, request, container)]
     else:
         with progress.shown():
             reports = session.diagnose(pod, selector, request, container)
-    _print(reports, output, show_secrets=show_secrets)
+    show(reports)
     raise typer.Exit(_exit_code(reports))
 
 
@@ -143,7 +144,7 @@ def demo(
         return
     if name not in recordings:
         _fail(f"no demo {name}: one of {', '.join(recordings)}", USAGE)
-    _print([session.replay(recordings[name], session.Request(), None)], output, show_secrets=False)
+    _printer(output, show_secrets=False)([session.replay(recordings[name], session.Request(), None)])
 
 
 @app.command()
@@ -189,19 +190,23 @@ def _exit_code(reports: Sequence[Report]) -> int:
     return UNSEEN if any(report.not_seen for report in reports) else NOTHING
 
 
-def _print(reports: Sequence[Report], output: Output, *, show_secrets: bool) -> None:
-    if output is Output.text:
-        from poddoctor.render import text  # noqa: PLC0415
+def _printer(output: Output, *, show_secrets: bool) -> Callable[[Sequence[Report]], None]:
+    """What prints the reports. Asked for before a diagnosis: its imports overlap with the first answers."""
+    if output is not Output.text:
+        from poddoctor.render import json as document  # noqa: PLC0415
 
-        console = _console()
+        return lambda reports: typer.echo(document.dumps(reports, output.value, show_secrets=show_secrets))
+    from poddoctor.render import text  # noqa: PLC0415
+
+    console = _console()
+
+    def show(reports: Sequence[Report]) -> None:
         for number, report in enumerate(reports):
             if number:
                 console.print()
             text.render(report, console, show_secrets=show_secrets)
-        return
-    from poddoctor.render import json as document  # noqa: PLC0415
 
-    typer.echo(document.dumps(reports, output.value, show_secrets=show_secrets))
+    return show
 
 
 def _console() -> Any:

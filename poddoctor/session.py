@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from poddoctor import collect, engine, playbook, recording, targets
 from poddoctor.model import STAGES, Answer, Cause, Read, Report, Snapshot, Step, Subject
-from poddoctor.stages import symptom_kinds
+from poddoctor.stages import diagnostics, symptom_kinds
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -138,6 +138,7 @@ def _open(request: Request) -> tuple[Cluster, _Tail]:
     from poddoctor.kube.early import open_cluster  # noqa: PLC0415 - libcurl is needed for a cluster alone
 
     cluster = open_cluster(request.kubeconfig, request.context, request.timeout)
+    diagnostics()  # imported while the first answers are on their way
     return cluster, _Tail(cluster, request.tail)
 
 

@@ -7,6 +7,7 @@ Kubectl is the one on the PATH, or ``KUBECTL``. A ratio over its bar makes the r
 from __future__ import annotations
 
 import asyncio
+import compileall
 import contextlib
 import importlib.util
 import multiprocessing
@@ -205,6 +206,9 @@ def main() -> int:
     snapshot = recording.load(RECORDING).snapshot
     place = ["-n", snapshot.target.namespace, snapshot.target.name]
     engine.diagnose(snapshot)
+    for folder in ("poddoctor", "diagnostics"):
+        # What pip does when it installs; an editable installation may have no bytecode, or none that is new.
+        compileall.compile_dir(ROOT / folder, quiet=1)
     print(
         subprocess.run(
             [KUBECTL, "version", "--client"], capture_output=True, text=True, check=False
