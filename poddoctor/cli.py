@@ -228,6 +228,8 @@ def run() -> None:
         _say(str(error), UNSEEN)
     except BrokenPipeError:
         sys.exit(0)
+    except OSError as error:
+        _say(f"{error.filename or 'the report'} could not be read or written: {error.strerror}", UNSEEN)
 
 
 def _say(message: str, code: int) -> NoReturn:

@@ -58,6 +58,14 @@ def open_cluster(kubeconfig: str | None, context: str | None, timeout: float) ->
     return dialed or Cluster.open(kubeconfig, context, timeout)
 
 
+def hang_up() -> None:
+    """Closes what was dialed and never used, as when the command line turned out to be wrong."""
+    for dialed in _dialed.values():
+        if isinstance(dialed, Cluster):
+            dialed.close()
+    _dialed.clear()
+
+
 def _first_reads(arguments: Sequence[str], namespace: str) -> tuple[Read, ...]:
     """The pod and its events, when the arguments name a pod. A wrong guess costs two reads."""
     names = [one for before, one in pairwise(arguments) if not one.startswith("-") and before not in _VALUED]

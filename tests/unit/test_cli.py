@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parent.parent.parent
 PODDOCTOR = str(Path(sys.executable).parent / "poddoctor")
 CONFIG = """\
 apiVersion: v1
@@ -111,3 +112,17 @@ def test_an_unreachable_server_ends_within_the_timeout(tmp_path: Path) -> None:
     done = poddoctor("diagnose", "web", "--kubeconfig", "kube", "--timeout", "1", cwd=tmp_path)
     assert done.returncode == 3
     assert time.monotonic() - start < 4
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_report_that_cannot_be_written_is_told() -> None:
+    recorded = ROOT / "tests" / "recordings" / "crash" / "oom-killed.json"
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PODDOCTOR, "diagnose", "--from", str(recorded)],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert done.stderr.strip().splitlines() == [
+        "poddoctor: the report could not be read or written: No space left on device"
+    ]
