@@ -42,6 +42,7 @@ def test_text(name: str) -> None:
     if UPDATE:
         golden.parent.mkdir(parents=True, exist_ok=True)
         golden.write_text(shown, encoding="utf-8")
+    assert golden.exists(), "make golden writes it: read it then"
     assert golden.read_text(encoding="utf-8") == shown, (
         "make golden writes it anew; read the difference first"
     )
