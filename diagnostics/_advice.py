@@ -14,7 +14,7 @@ from poddoctor.pod.units import quantity
 
 from . import _resources as res
 from . import _selectors as sel
-from ._affinity import near_labels, required
+from ._affinity import near_labels
 from ._predicates import Failure, Verdict, host_ports, volume_fits
 from ._world import World
 
@@ -82,7 +82,8 @@ def for_room(world: World, nodes: Sequence[Verdict]) -> Facts:
     )
     facts["short_all"] = " and ".join(res.show_asked(one.resource, one.short) for one in short)
     for verdict in nodes:
-        change = res.reduced(world.pod, verdict.free) if not verdict.of("pods", "ports") else None
+        known = verdict.seen and not verdict.of("pods", "ports")
+        change = res.reduced(world.pod, verdict.free) if known else None
         if change and not (verdict.kinds - {"resources", "exceeds"}):
             field, container, amounts, _ = change
             facts.update(
@@ -363,7 +364,7 @@ def for_neighbours(world: World, template: Template, kind: str, nodes: Sequence[
         facts.update(own_pods=facts["pods"], **_crowding(template, len(pods)))
     rule = {"pod-affinity": "podAffinity", "anti-affinity": "podAntiAffinity"}[kind]
     facts["patch"] = _relaxed(template, rule, failure.index)
-    terms = required(world.pod, rule)
+    terms = sel.pod_terms(world.pod, rule)
     if kind == "pod-affinity" and failure.index < len(terms):
         facts["friends"] = "some" if pods else "none"
         wanted = [

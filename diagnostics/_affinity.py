@@ -12,7 +12,6 @@ from . import _selectors as sel
 from ._world import World
 
 Pair = tuple[str, str]
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +37,6 @@ class Miss:
     facts: tuple[tuple[str, str], ...] = ()
 
 
-def required(pod: Body, kind: str) -> list[Body]:
-    """The required terms of ``podAffinity`` or ``podAntiAffinity``."""
-    affinity = ((pod.get("spec") or {}).get("affinity") or {}).get(kind) or {}
-    return list(affinity.get(_REQUIRED) or [])
-
-
-def full_selector(term: Body, pod: Body) -> Body | None:
-    """The term's selector with matchLabelKeys and mismatchLabelKeys, which newer servers merge themselves."""
-    selector: Body | None = term.get("labelSelector")
-    if selector is None:
-        return None
-    labels, extra = sel.labels_of(pod), []
-    for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
-        keys = [key for key in term.get(field) or [] if key in labels]
-        extra += [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys]
-    known = list(selector.get("matchExpressions") or [])
-    return {**selector, "matchExpressions": known + [one for one in extra if one not in known]}
-
-
 def _in_scope(world: World, term: Body, holder: Body, namespace: str) -> bool:
     """Whether a term of ``holder`` reaches pods of this namespace."""
     names, chooser = term.get("namespaces") or [], term.get("namespaceSelector")
@@ -74,7 +54,7 @@ def _in_scope(world: World, term: Body, holder: Body, namespace: str) -> bool:
 
 def _wants(world: World, term: Body, holder: Body, other: Body) -> bool:
     return _in_scope(world, term, holder, sel.namespace_of(other)) and sel.selects(
-        full_selector(term, holder), sel.labels_of(other)
+        sel.full_selector(term, holder), sel.labels_of(other)
     )
 
 
@@ -93,12 +73,19 @@ class PodRules:
             for pod in world.pods or ()
             if (name := str((pod.get("spec") or {}).get("nodeName") or "")) in self.nodes
         ]
-        self.affinity = required(world.pod, "podAffinity")
-        self.anti = required(world.pod, "podAntiAffinity")
+        # Its own rules can be judged when all pods that they mean are known; those of others as far as seen.
+        mine = world.everywhere or world.ruled
+        self.affinity = sel.pod_terms(world.pod, "podAffinity") if mine else []
+        self.anti = sel.pod_terms(world.pod, "podAntiAffinity") if mine else []
+        self._meant = [tuple(_title(pod) for pod, _ in self._matching(term)) for term in self.affinity]
         self._friends = self._count_friends()
+        self._first = self._is_first()
         self._foes = [self._pairs(term, self._matching(term)) for term in self.anti]
         self._refusing = self._count_refusing()
-        self.spread = [_Spread(self, index, one) for index, one in self.constraints()]
+        self._refusing_keys = list(dict.fromkeys(key for key, _ in self._refusing))
+        self.spread = [
+            _Spread(self, index, one) for index, one in (sel.spread_constraints(world.pod) if mine else [])
+        ]
 
     def _matching(self, term: Body) -> list[tuple[Body, Body]]:
         return [one for one in self.placed if _wants(self.world, term, self.world.pod, one[0])]
@@ -125,21 +112,12 @@ class PodRules:
         """Where placed pods have anti-affinity rules that mean this pod."""
         found: dict[Pair, list[tuple[str, str]]] = {}
         for pod, node in self.placed:
-            for term in required(pod, "podAntiAffinity"):
+            for term in sel.pod_terms(pod, "podAntiAffinity"):
                 key = str(term.get("topologyKey"))
                 if key in sel.labels_of(node) and _wants(self.world, term, pod, self.world.pod):
                     why = sel.show_selector(term.get("labelSelector"))
                     found.setdefault((key, sel.labels_of(node)[key]), []).append((_title(pod), why))
         return found
-
-    def constraints(self) -> list[tuple[int, Body]]:
-        """The pod's binding spread constraints with their place in its list."""
-        constraints = (self.world.pod.get("spec") or {}).get("topologySpreadConstraints") or []
-        return [
-            (index, one)
-            for index, one in enumerate(constraints)
-            if (one.get("whenUnsatisfiable") or "DoNotSchedule") == "DoNotSchedule"
-        ]
 
     def misses(self, node: Body) -> list[Miss]:
         """The rules that this node breaks, in the scheduler's order."""
@@ -148,8 +126,8 @@ class PodRules:
 
     def _refused(self, node: Body) -> Iterable[Miss]:
         labels = sel.labels_of(node)
-        for (key, value), holders in self._refusing.items():
-            if labels.get(key) == value:
+        for key in self._refusing_keys:
+            if holders := self._refusing.get((key, labels.get(key, "")), []) if key in labels else []:
                 names = tuple(dict.fromkeys(name for name, _ in holders))
                 yield Miss(
                     "existing-anti-affinity",
@@ -162,7 +140,7 @@ class PodRules:
 
     def _lonely(self, node: Body) -> Iterable[Miss]:
         labels = sel.labels_of(node)
-        if self._is_first():
+        if self._first:
             lacking = [term for term in self.affinity if str(term.get("topologyKey")) not in labels]
         else:
             lacking = [
@@ -172,9 +150,9 @@ class PodRules:
             ]
         for term in lacking:
             index, key = self.affinity.index(term), str(term.get("topologyKey"))
-            selector = sel.show_selector(full_selector(term, self.world.pod))
+            selector = sel.show_selector(sel.full_selector(term, self.world.pod))
             where = f"its {key}" if key in labels else f"reach: it has no label {key}"
-            friends = tuple(_title(pod) for pod, _ in self._matching(term))
+            friends = self._meant[index]
             yield Miss("pod-affinity", f"no pod with {selector} is in {where}", index, key, friends, selector)
 
     def _is_first(self) -> bool:
@@ -188,7 +166,7 @@ class PodRules:
             key = str(term.get("topologyKey"))
             names = tuple(pairs.get((key, labels.get(key, "")), ())) if key in labels else ()
             if names:
-                selector = sel.show_selector(full_selector(term, self.world.pod))
+                selector = sel.show_selector(sel.full_selector(term, self.world.pod))
                 more = f" and {len(names) - 1} more" if len(names) > 1 else ""
                 text = f"pod {names[0]}{more} with {selector} is already in its {key}"
                 yield Miss("anti-affinity", text, index, key, names, selector)
@@ -201,9 +179,9 @@ class _Spread:
         self.index, self.pod = index, rules.world.pod
         self.key = str(constraint.get("topologyKey"))
         self.max_skew = int(constraint.get("maxSkew") or 1)
-        self.selector = full_selector(constraint, self.pod)
+        self.selector = sel.full_selector(constraint, self.pod)
         self.myself = 1 if sel.selects(self.selector, sel.labels_of(self.pod)) else 0
-        keys = [str(one.get("topologyKey")) for _, one in rules.constraints()]
+        keys = [str(one.get("topologyKey")) for _, one in sel.spread_constraints(self.pod)]
         counted = {
             name: sel.labels_of(node)[self.key]
             for name, node in rules.nodes.items()
@@ -219,6 +197,10 @@ class _Spread:
         enough = len(self.domains) >= int(constraint.get("minDomains") or 1)
         self.least = min(self.domains.values()) if self.domains and enough else 0
         self.min_domains = 0 if enough else int(constraint.get("minDomains") or 0)
+        first = sorted(self.domains)[:6]
+        self.counts = ", ".join(f"{name}: {self.domains[name]}" for name in first)
+        self.emptiest = min(self.domains, key=lambda name: (self.domains[name], name), default="")
+        self.words = sel.show_selector(self.selector)
 
     def _included(self, constraint: Body, node: Body) -> bool:
         if (constraint.get("nodeAffinityPolicy") or "Honor") == "Honor" and not sel.chosen(self.pod, node):
@@ -230,7 +212,7 @@ class _Spread:
 
     def miss(self, node: Body) -> Miss | None:
         labels = sel.labels_of(node)
-        selector = sel.show_selector(self.selector)
+        selector = self.words
         if self.key not in labels:
             text = f"it has no label {self.key}, by which the pods are to be spread"
             return Miss("spread", text, self.index, self.key, (), selector, (("missing_label", self.key),))
@@ -238,18 +220,16 @@ class _Spread:
         skew = self.domains.get(value, 0) + self.myself - self.least
         if skew <= self.max_skew:
             return None
-        counts = ", ".join(f"{name}: {count}" for name, count in sorted(self.domains.items())[:6])
         why = f"{len(self.domains)} of minDomains {self.min_domains} exist, so the least counts as 0"
         text = (
             f"{self.key}={value} would have {self.domains.get(value, 0) + self.myself} pods, skew {skew} > "
-            f"maxSkew {self.max_skew} ({counts}{'; ' + why if self.min_domains else ''})"
+            f"maxSkew {self.max_skew} ({self.counts}{'; ' + why if self.min_domains else ''})"
         )
-        emptiest = min(self.domains, key=lambda name: (self.domains[name], name), default="")
         facts = (
             ("skew", str(skew)),
             ("max_skew", str(self.max_skew)),
-            ("domains", counts),
-            ("emptiest", emptiest),
+            ("domains", self.counts),
+            ("emptiest", self.emptiest),
         )
         return Miss("spread", text, self.index, self.key, (), selector, facts)
 
@@ -259,6 +239,6 @@ def near_labels(world: World, term: Body) -> Mapping[str, int]:
     keys = set((term.get("labelSelector") or {}).get("matchLabels") or {})
     keys |= {str(one.get("key")) for one in (term.get("labelSelector") or {}).get("matchExpressions") or []}
     found: Counter[str] = Counter()
-    for pod in world.pods or ():
+    for pod in (*(world.pods or ()), *world.likenesses):
         found.update(f"{key}={value}" for key, value in sel.labels_of(pod).items() if key in keys)
     return found

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from poddoctor.model import POD, Absent, Body, Found, Read, Snapshot, Symptom
 from poddoctor.pod.names import nearest
+from poddoctor.pod.owner import owner_of
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import condition, list_of, pod_of
+from poddoctor.pod.reads import condition, list_of, pod_events, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
 from . import _claims as cl
 from ._blocked import standing_events, waits_for_node, waits_for_start
 from ._pending import STATIC, from_events, pending
+from ._template import unborn
 
 _NOT_FOUND = lazy(r"persistentvolumeclaims? \\*[\"'](?P<claim>[^\"'\\]+)\\*[\"'] not found")
+_ABOUT = lazy(
+    r"persistentvolumeclaim \"(?P<claim>[^\"]+)\" (?:is being deleted"
+    r"|bound to non-existent persistentvolume \"(?P<pv>[^\"]+)\")"
+    r"|error processing PVC (?:[^\s/]+/)?(?P<deleted>[^\s:]+): PVC is being deleted"
+)
+_ONE_POD = lazy(r"PersistentVolumeClaim with .{0,40}ReadWriteOncePod access mode")
 _UNBOUND = lazy(r"unbound immediate PersistentVolumeClaims|PVC is not bound|has unbound")
 _GONE = lazy(r"non-existent (?:persistentvolume|pv)\b|persistentvolumes? \\*\"[^\"]+\" not found")
 
@@ -37,6 +46,10 @@ def words(snapshot: Snapshot) -> tuple[str, str]:
 def reads(snapshot: Snapshot) -> Iterator[Read]:
     """The claims; then, for those that are not bound, what they refer to."""
     pod = pod_of(snapshot)
+    for use in cl.uses_of(snapshot, unborn(snapshot)):
+        yield use.read
+        if snapshot.absent(use.read):
+            yield cl.claims_read(snapshot)
     if pod is None or not (waits_for_node(pod) or waits_for_start(pod)):
         return
     said, _ = words(snapshot)
@@ -87,21 +100,52 @@ def _claim_reads(snapshot: Snapshot, claim: Body) -> Iterator[Read]:
 def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     """What is wrong with the pod's claims."""
     pod = pod_of(snapshot)
+    yield from _of_template(snapshot)
     if pod is None or not (waits_for_node(pod) or waits_for_start(pod)):
         return
     text, source = words(snapshot)
     if "persistentvolumeclaim" in text.lower() or _UNBOUND.search(text):
         yield Symptom("storage.claim-named", POD, source, text)
     found = False
+    unseen = _not_reached(snapshot, text)
     for use in cl.uses(snapshot):
         answer = snapshot.answers.get(use.read)
+        if use in unseen and isinstance(answer, Absent):
+            yield replace(_missing(snapshot, pod, use, ("", ""), absent=True), ahead=True)
+            continue
         for symptom in _of_claim(snapshot, pod, use, answer, (text, source)):
             found = True
             yield symptom
+    if not found and _ONE_POD.search(text):
+        yield from _one_pod_said(snapshot, text, source)
     if not found and _UNBOUND.search(text):
         listed = [use.claim for use in cl.uses(snapshot)]
         if listed and not _all_bound(snapshot):
             yield Symptom("storage.claims-unbound", POD, source, text, {"claims": ", ".join(listed)})
+
+
+def _of_template(snapshot: Snapshot) -> Iterator[Symptom]:
+    """Claims that are missing for pods that were never made: absent, while the claims could be listed."""
+    template = unborn(snapshot)
+    for use in cl.uses_of(snapshot, template):
+        if template and snapshot.absent(use.read) and snapshot.items(cl.claims_read(snapshot)) is not None:
+            yield replace(_missing(snapshot, template, use, ("", ""), absent=True), ahead=True)
+
+
+def _not_reached(snapshot: Snapshot, text: str) -> list[cl.Use]:
+    """The claims that the scheduler has not looked at: it stops at the first that is missing."""
+    named = _NOT_FOUND.search(text)
+    listed = [one for one in cl.uses(snapshot) if not one.ephemeral]
+    names = [one.claim for one in listed]
+    return listed[names.index(named["claim"]) + 1 :] if named and named["claim"] in names else []
+
+
+def _one_pod_said(snapshot: Snapshot, text: str, source: str) -> Iterator[Symptom]:
+    """A claim for one pod only that is taken: the scheduler does not say which of the pod's claims."""
+    listed = [one for one in cl.uses(snapshot) if snapshot.body(one.read) is None]
+    if len(listed) == 1:
+        attributes = {"claim": listed[0].claim, "volume": listed[0].volume}
+        yield Symptom("storage.claim-in-use", POD, source, text, attributes)
 
 
 def _all_bound(snapshot: Snapshot) -> bool:
@@ -116,12 +160,27 @@ def _of_claim(
     is_named = bool(named and named["claim"] == use.claim)
     if isinstance(answer, Found):
         yield from _existing(snapshot, pod, use, answer.body, said)
-    elif use.ephemeral and (isinstance(answer, Absent) or _ephemeral_words(said[0], use.claim)):
+    elif told := _told(use, said):
+        yield told
+    elif use.ephemeral and (
+        _ephemeral_words(said[0], use.claim) or (isinstance(answer, Absent) and not _UNBOUND.search(said[0]))
+    ):
         yield from _ephemeral(snapshot, use, said)
     elif is_named or (isinstance(answer, Absent) and _credible(pod, snapshot, said[0])):
         yield _missing(snapshot, pod, use, said if is_named else ("", ""), absent=isinstance(answer, Absent))
     elif _UNBOUND.search(said[0]):
         yield from from_events(snapshot, use)
+
+
+def _told(use: cl.Use, said: tuple[str, str]) -> Symptom | None:
+    """What the scheduler's words alone say of a claim that cannot be read."""
+    attributes = {"claim": use.claim, "volume": use.volume}
+    found = _ABOUT.search(said[0].replace("\\", ""))
+    if not found or use.claim not in (found["claim"], found["deleted"]):
+        return None
+    if found["pv"]:
+        return Symptom("storage.claim-lost", POD, said[1], said[0], {**attributes, "pv": found["pv"]})
+    return Symptom("storage.claim-terminating", POD, said[1], said[0], attributes)
 
 
 def _credible(pod: Body, snapshot: Snapshot, text: str) -> bool:
@@ -132,8 +191,17 @@ def _credible(pod: Body, snapshot: Snapshot, text: str) -> bool:
     """
     if waits_for_node(pod):
         return not text
+    if any(one.reason == "Scheduled" for one in pod_events(snapshot)) or not _placed_by_hand(snapshot):
+        return False
     failures = ("FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox", "FailedMapVolume")
     return not standing_events(snapshot, failures)
+
+
+def _placed_by_hand(snapshot: Snapshot) -> bool:
+    """Whether spec.nodeName may stand in the manifest, so that no scheduler looked for the claim."""
+    owner = owner_of(snapshot)
+    template = ((owner.body or {}).get("spec") or {}).get("template") or {}
+    return owner.kind == "pod" or bool((template.get("spec") or {}).get("nodeName"))
 
 
 def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], *, absent: bool) -> Symptom:

@@ -12,6 +12,7 @@ from ._schedmessage import ORDER, Message
 _OUTAGE = ("cordoned", "node-state")
 _TAINTS = (*_OUTAGE, "control-plane", "taint")
 _SELECTION = ("selector", "affinity")
+_MOST_OF = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,9 @@ class Choice:
 def choose(verdicts: Sequence[Verdict] | None, message: Message | None) -> Choice | None:
     """The answer, or None when neither objects nor message give one."""
     if verdicts is not None and not verdicts:
-        return Choice("no-nodes", (), "judged")
+        if message is None or message.total == 0 or message.no_nodes:
+            return Choice("no-nodes", (), "judged")
+        verdicts = None  # the scheduler has seen nodes: a list without any is no whole list
     said = message if message and message.reasons else None
     fitting = tuple(one.name for one in verdicts or () if not one.failures and one.complete)
     if verdicts and not fitting:
@@ -42,7 +45,7 @@ def choose(verdicts: Sequence[Verdict] | None, message: Message | None) -> Choic
     if by_message is None:
         return None
     nodes = tuple(one for one in verdicts or () if by_message in map(_named, one.kinds))
-    return Choice(by_message, _by_distance(nodes), "message", fitting)
+    return Choice(by_message, by_distance(nodes), "message", fitting)
 
 
 def _named(kind: str) -> str:
@@ -64,7 +67,7 @@ def _judged(verdicts: Sequence[Verdict], said: Message | None) -> Choice | None:
     if not wanted:
         kind = _selection_kind(verdicts)
         if allowed(kind):
-            return Choice(kind, _by_distance(one for one in verdicts if kind in one.kinds), "judged")
+            return Choice(kind, by_distance(one for one in verdicts if kind in one.kinds), "judged")
         wanted = list(verdicts)
     clean = [one for one in wanted if not one.of(*_TAINTS)]
     outage = [one for one in wanted if one.failures and one.kinds <= set(_OUTAGE)]
@@ -89,7 +92,7 @@ def _closed(verdicts: Sequence[Verdict]) -> Choice | None:
         return None
     # Of equals, the state of nodes is more of an accident than a taint that somebody set.
     kind = max(counts, key=lambda one: (counts[one], -_TAINTS.index(one)))
-    kind_nodes = _by_distance(one for one in workers if _bar(one) == kind)
+    kind_nodes = by_distance(one for one in workers if _bar(one) == kind)
     return Choice("taint" if kind == "control-plane" else kind, kind_nodes, "judged")
 
 
@@ -105,7 +108,7 @@ def _full(verdicts: Sequence[Verdict], allowed: Callable[[str], bool]) -> Choice
         one for one in verdicts if "pv" in one.kinds and not one.of("resources", "exceeds", "pods", "ports")
     ]
     if tied and allowed("pv"):
-        return Choice("pv", _by_distance(tied), "judged")
+        return Choice("pv", by_distance(tied), "judged")
     fewest = min(len(_distinct(one)) for one in verdicts)
     nearest = [one for one in verdicts if len(_distinct(one)) == fewest]
     counts = Counter(first(one) for one in nearest)
@@ -114,8 +117,8 @@ def _full(verdicts: Sequence[Verdict], allowed: Callable[[str], bool]) -> Choice
     if kind in ("resources", "exceeds"):
         kind = "exceeds" if all("exceeds" in one.kinds for one in verdicts) else "resources"
         group = [one for one in verdicts if one.of("resources", "exceeds")]
-        return Choice(kind, _by_distance(group), "judged")
-    return Choice(kind, _by_distance(one for one in verdicts if kind in one.kinds), "judged")
+        return Choice(kind, by_distance(group), "judged")
+    return Choice(kind, by_distance(one for one in verdicts if kind in one.kinds), "judged")
 
 
 def _distinct(verdict: Verdict) -> set[str]:
@@ -128,8 +131,8 @@ def first(verdict: Verdict) -> str:
     return "resources" if kind == "exceeds" else kind
 
 
-def _by_distance(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
-    """Nearest first: fewest kinds of failure, no lack that cannot be freed, least short, name."""
+def by_distance(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """The nearest first: fewest kinds of failure, no lack that cannot be freed, least short, name."""
 
     def distance(one: Verdict) -> tuple[object, ...]:
         shares = [failure.share for failure in one.failures]
@@ -152,7 +155,8 @@ def _by_message(message: Message) -> str | None:
         beyond = {
             kind: count for kind, count in late.items() if kind not in ("affinity", "node-name")
         } or late
-        if "pv" in beyond:
+        # Behind a place that data is tied to, its own full nodes: unless most of the cluster is full.
+        if beyond.get("pv", 0) * _MOST_OF >= max(beyond.values()):
             return "pv"
         return max(beyond, key=lambda one: (beyond[one], one == "resources", ORDER.get(one, -1)))
     bars = {kind: counts[kind] for kind in ("cordoned", "node-state", "taint") if counts[kind]}

@@ -36,12 +36,16 @@ class Use:
 
 def uses(snapshot: Snapshot) -> list[Use]:
     """The claims that the pod names, each once, in the order of its volumes."""
-    pod = pod_of(snapshot) or {}
+    return uses_of(snapshot, pod_of(snapshot))
+
+
+def uses_of(snapshot: Snapshot, pod: Body | None) -> list[Use]:
+    """The claims that a pod or the template of one names; a template's ephemeral volumes have none yet."""
     found: dict[str, Use] = {}
-    for volume in (pod.get("spec") or {}).get("volumes") or []:
+    for volume in ((pod or {}).get("spec") or {}).get("volumes") or []:
         name = str(volume.get("name") or "")
         claim = str((volume.get("persistentVolumeClaim") or {}).get("claimName") or "")
-        ephemeral = not claim and volume.get("ephemeral") is not None
+        ephemeral = not claim and volume.get("ephemeral") is not None and snapshot.target.kind == "pod"
         if ephemeral:
             claim = f"{snapshot.target.name}-{name}"
         if claim and claim not in found:

@@ -26,6 +26,25 @@ _FINALIZERS = (
     ("workflows.argoproj.io/", "Argo Workflows"),
     ("tekton.dev", "Tekton"),
     ("chains.tekton.dev", "Tekton Chains"),
+    ("resource.kubernetes.io/", "the resource claim controller"),
+    ("vpcresources.k8s.aws/", "the AWS VPC resource controller"),
+    ("networking.gke.io/", "GKE's load balancer controller"),
+    ("ephemeralrunner.actions.github.com/", "GitHub's Actions Runner Controller"),
+    ("actions.github.com/", "GitHub's Actions Runner Controller"),
+    ("runner.actions.summerwind.dev", "the Actions Runner Controller"),
+    ("actions.summerwind.dev", "the Actions Runner Controller"),
+    ("foregroundDeleteVirtualMachine", "KubeVirt"),
+    ("kubevirt.io/", "KubeVirt"),
+    ("ray.io/", "KubeRay"),
+    ("sparkoperator.k8s.io/", "the Spark operator"),
+    ("apps.kruise.io/", "OpenKruise"),
+    ("volcano.sh/", "Volcano"),
+    ("controller.cattle.io/", "Rancher"),
+    ("wrangler.cattle.io/", "Rancher"),
+    ("finalizers.fluxcd.io", "Flux"),
+    ("cilium.io/", "Cilium"),
+    ("longhorn.io", "Longhorn"),
+    ("knative.dev/", "Knative"),
 )
 _KILL_EVENTS = ("FailedKillPod", "ExceededGracePeriod", "KillContainerError")
 
@@ -43,13 +62,13 @@ def is_deleted(pod: Body) -> bool:
 
 def deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     """What the deletion of this pod waits for."""
-    yield from _who_deleted(snapshot, pod)
+    yield from who_deleted(snapshot, pod)
     meta = pod.get("metadata") or {}
     values, overdue = _times(snapshot, pod)
     trouble = trouble_of(snapshot)
     if _all_ended(pod) and meta.get("finalizers"):
         yield _finalizers(pod, values)
-    elif trouble is not None:
+    elif trouble is not None and (trouble.ready != "gone" or overdue > timedelta(0)):
         text = f"to be deleted, and node {values.get('node')}: {trouble.message}"
         extra = {"ready": trouble.ready, "gone": "no longer exists" if trouble.ready == "gone" else ""}
         if trouble.since:
@@ -147,10 +166,13 @@ def _in_time(pod: Body, values: Mapping[str, str]) -> Symptom:
     return _ending("lifecycle.ending", "pod.metadata.deletionTimestamp", text, {**values, **extra}, notes)
 
 
-def _who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+def who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    """Who had the pod taken away, by the condition that they left on it."""
     target = condition(pod, "DisruptionTarget")
     values, _ = _times(snapshot, pod)
     kept = {key: values[key] for key in ("node", "left") if values.get(key)}
+    if not is_deleted(pod):
+        kept.pop("left", None)
     text = f"{target.get('reason')}: {target.get('message')}"
     when = parse_time(target.get("lastTransitionTime"))
     source = "pod.status.conditions[DisruptionTarget]"
@@ -169,6 +191,8 @@ def _who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         harsh = [str(one.get("key")) for one in taints if one.get("effect") == "NoExecute"]
         if harsh:
             kept["taint"] = harsh[0]
+            # Those of Kubernetes itself come and go with the state of the node.
+            kept["by_hand"] = "no" if "node.kubernetes.io/" in harsh[0] else "yes"
         yield Symptom("lifecycle.deleted-by-taint", POD, source, text, kept, when)
 
 

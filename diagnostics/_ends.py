@@ -35,8 +35,10 @@ By = Literal[
     "start",
     "signal",
     "kill",
+    "unrecorded",
 ]
 SIGNALS = {
+    2: "SIGINT",
     3: "SIGQUIT",
     4: "SIGILL",
     5: "SIGTRAP",
@@ -44,16 +46,41 @@ SIGNALS = {
     7: "SIGBUS",
     8: "SIGFPE",
     9: "SIGKILL",
+    10: "SIGUSR1",
     11: "SIGSEGV",
+    12: "SIGUSR2",
+    13: "SIGPIPE",
+    14: "SIGALRM",
     15: "SIGTERM",
+    24: "SIGXCPU",
+    25: "SIGXFSZ",
     31: "SIGSYS",
 }
+_FAULTS = frozenset({4, 5, 6, 7, 8, 11, 13, 31})
+"""Signals that a process raises by its own fault."""
+_SENT = frozenset({2, 9, 10, 12, 15})
+"""Signals that somebody sends; an image may name another STOPSIGNAL than SIGTERM."""
+# What a Windows process leaves behind; Kubernetes shows these 32 bits as a negative number.
+_NTSTATUS = {
+    0xC0000005: "an access violation",
+    0xC0000017: "no memory left",
+    0xC0000094: "a division by zero",
+    0xC00000FD: "a stack overflow",
+    0xC0000135: "a DLL that is missing",
+    0xC0000139: "a DLL of another version",
+    0xC0000142: "a DLL that cannot start",
+    0xC0000374: "a damaged heap",
+    0xC0000409: "a fail-fast check",
+    0xE0434352: "an unhandled .NET exception",
+}
+_CONTROL_C = 0xC000013A
 _START = frozenset({"StartError", "ContainerCannotRun"})
 _PROBE = lazy(r"failed (?:the )?(?P<probe>liveness|startup) probe")
 _CHANGED = lazy(r"definition changed|spec hash changed|spec changed|resize")
 _ABORT = lazy(
     r"terminate called|Assertion .*failed|\bAborted\b|SIGABRT|\babort\(\)|double free|corrupted size"
 )
+_VICTIM = lazy(r"Kill(?:ed)? process \d+ \(([^)]+)\)")
 _NEAR = timedelta(seconds=90)
 
 
@@ -71,7 +98,7 @@ class End:
     @property
     def exit_code(self) -> int:
         """The exit code; 128 + N for signal N."""
-        return int(self.record.get("exitCode") or 0)
+        return code_of(self.record)
 
     @property
     def reason(self) -> str:
@@ -81,8 +108,17 @@ class End:
     @property
     def signal(self) -> str:
         """The signal's name, or empty."""
-        number = int(self.record.get("signal") or 0) or self.exit_code - 128
-        return SIGNALS.get(number, "")
+        if self.exit_code & 0xFFFFFFFF == _CONTROL_C:
+            return "STATUS_CONTROL_C_EXIT"
+        return SIGNALS.get(_number(self.record), "")
+
+    @property
+    def meaning(self) -> str:
+        """What the exit code of a program says by convention, where that is more than "it failed"."""
+        windows = self.exit_code & 0xFFFFFFFF
+        if windows in _NTSTATUS:
+            return f"{_NTSTATUS[windows]} (0x{windows:08X})"
+        return "SIGXFSZ, a file beyond its limit" if self.signal == "SIGXFSZ" else self.signal
 
     @property
     def source(self) -> str:
@@ -136,13 +172,23 @@ def _judge(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, s
     for row in (_by_kubelet, _by_pod, _by_node):
         if found := row(snapshot, one, record):
             return found
-    return _by_code(int(record.get("exitCode") or 0)), "", ""
+    return _by_code(record), "", ""
 
 
-def _by_code(code: int) -> By:
-    if code in (137, 143):
+def code_of(record: Body) -> int:
+    """The exit code of a record; one that names only a signal counts as 128 + N, as a shell counts."""
+    code, signal = int(record.get("exitCode") or 0), int(record.get("signal") or 0)
+    return code or (128 + signal if signal else 0)
+
+
+def _number(record: Body) -> int:
+    return int(record.get("signal") or 0) or code_of(record) - 128
+
+
+def _by_code(record: Body) -> By:
+    if _number(record) in _SENT or code_of(record) & 0xFFFFFFFF == _CONTROL_C:
         return "kill"
-    return "signal" if code - 128 in SIGNALS and code != 131 else "itself"
+    return "signal" if _number(record) in _FAULTS else "itself"
 
 
 def _by_kubelet(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, str] | None:
@@ -166,6 +212,12 @@ def _by_kubelet(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, s
     return None
 
 
+def killed_by_kubelet(snapshot: Snapshot, end: End) -> tuple[str, str] | None:
+    """The event in which kubelet says that a probe had this run ended, and its source."""
+    found = _by_kubelet(snapshot, end.container, end.record)
+    return found[1:] if found and found[0] == "probe" else None
+
+
 def _about(event: Event, record: Body, slack: timedelta) -> bool:
     finished = parse_time(record.get("finishedAt"))
     if finished is None or event.time is None:
@@ -180,8 +232,12 @@ def _by_pod(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, 
     """The end of the whole pod: deleted, evicted, past its deadline, or done."""
     pod = pod_of(snapshot) or {}
     meta, status = pod.get("metadata") or {}, pod.get("status") or {}
-    target = condition(pod, "DisruptionTarget")
-    if target.get("status") == "True":
+    target, finished = condition(pod, "DisruptionTarget"), parse_time(record.get("finishedAt"))
+    since = parse_time(target.get("lastTransitionTime"))
+    # What ended before anybody meant to take the pod away ended for another reason.
+    if target.get("status") == "True" and not (
+        since and finished and finished < since - timedelta(seconds=5)
+    ):
         return (
             "eviction",
             f"DisruptionTarget {target.get('reason')}: {target.get('message')}",
@@ -189,10 +245,10 @@ def _by_pod(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, 
         )
     # A deadline only stops what was still running: what crashed before it did so by itself.
     if status.get("reason") and (
-        status["reason"] != "DeadlineExceeded" or record.get("exitCode") in (137, 143)
+        status["reason"] != "DeadlineExceeded" or _by_code(record) == "kill" or not code_of(record)
     ):
         return "eviction", f"{status['reason']}: {status.get('message') or ''}".strip(), "pod.status"
-    deleted, finished = parse_time(meta.get("deletionTimestamp")), parse_time(record.get("finishedAt"))
+    deleted = parse_time(meta.get("deletionTimestamp"))
     if deleted:
         asked = deleted - timedelta(seconds=int(meta.get("deletionGracePeriodSeconds") or 30) + 5)
         if finished is None or finished >= asked:
@@ -209,7 +265,7 @@ def _by_pod(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, 
 
 def _by_node(snapshot: Snapshot, one: Container, record: Body) -> tuple[By, str, str] | None:
     """A node or runtime that went down under the container, or ran out of memory as a whole."""
-    code, reason = int(record.get("exitCode") or 0), str(record.get("reason") or "")
+    code, reason = code_of(record), str(record.get("reason") or "")
     if code not in (137, 143, 255):
         return None
     if found := _rebooted(snapshot, record):
@@ -229,7 +285,19 @@ def _system_oom(snapshot: Snapshot, record: Body) -> Event | None:
     return _node_event(snapshot, record, ("SystemOOM", "OOMKilling"), _NEAR)
 
 
-def _node_event(snapshot: Snapshot, record: Body, reasons: Sequence[str], slack: timedelta) -> Event | None:
+def cgroup_kill(snapshot: Snapshot, record: Body) -> tuple[str, str, str] | None:
+    """A kill for memory in some cgroup of the node at that time: who, the words and their source.
+
+    It need not be this container's: the node problem detector, which writes it, names only the process.
+    """
+    event = _node_event(snapshot, record, ("OOMKilling",), timedelta(seconds=15), own=True)
+    found = _VICTIM.search(event.message) if event else None
+    return (found[1], event.message, event.source) if event and found else None
+
+
+def _node_event(
+    snapshot: Snapshot, record: Body, reasons: Sequence[str], slack: timedelta, *, own: bool = False
+) -> Event | None:
     node = ((pod_of(snapshot) or {}).get("spec") or {}).get("nodeName")
     finished = parse_time(record.get("finishedAt"))
     if not node or finished is None:
@@ -238,7 +306,7 @@ def _node_event(snapshot: Snapshot, record: Body, reasons: Sequence[str], slack:
         first, last = event.first or event.time, event.time or event.first
         near = first and last and first - slack <= finished <= last + slack
         # A cgroup's own limit is no shortage of the node.
-        if event.reason in reasons and near and "cgroup out of memory" not in event.message:
+        if event.reason in reasons and near and ("cgroup out of memory" in event.message) is own:
             return event
     return None
 

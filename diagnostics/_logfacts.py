@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from poddoctor.model import Read, Snapshot
+from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
@@ -47,7 +47,15 @@ PARTICULARS = (
         "words_in",
         "configmap",
     ),
-    *("not_empty_path", "owner_path", "locked_path", "untrusted_endpoint", "plain_endpoint", "name_endpoint"),
+    *(
+        "service_link",
+        "not_empty_path",
+        "owner_path",
+        "locked_path",
+        "untrusted_endpoint",
+        "plain_endpoint",
+        "name_endpoint",
+    ),
 )
 _CONNECTS = frozenset(
     {
@@ -56,10 +64,20 @@ _CONNECTS = frozenset(
         "dependency-timed-out",
         "dependency-rejected-credentials",
         "dependency-tls-failed",
+        "dependency-unreachable",
         "certificate-expired",
     }
 )
+_JOIN_AGREES = frozenset(
+    {"dependency-refused", "dependency-not-resolved", "dependency-timed-out", "dependency-unreachable"}
+)
+_ANSWERS = frozenset({"no-port", "wrong-target", "no-endpoints"})  # the name of such a Service resolves
 _SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
+_ADDRESS = lazy(
+    r"(?:^|[\s=\"'])(?:\w[\w+.:]*://(?:[^@/\s]*@)?(?=[A-Za-z\d])(?P<host>[\w.-]+)(?::(?P<port>\d{2,5}))?"
+    r"|(?=[A-Za-z\d])(?P<host2>[\w-]+(?:\.[\w-]+)*):(?P<port2>\d{2,5})$)"
+)
+_LINK = lazy(r"^tcp://[\d.:a-f\[\]]+:\d+$")
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
 _PATH_IN_LINE = lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
@@ -70,18 +88,41 @@ def fact_reads(snapshot: Snapshot, meaning: Meaning) -> Iterator[Read]:
         yield from _logworld.host_reads(snapshot, meaning.attributes.get("host", ""))
 
 
+def addressed(one: Container, meaning: Meaning) -> Meaning:
+    """The meaning with the only address that the container was given, when the log names none."""
+    if meaning.what not in _CONNECTS or meaning.attributes.get("host") or meaning.attributes.get("socket"):
+        return meaning
+    texts = [str(each.get("value") or "") for each in one.spec.get("env") or []]
+    texts += [str(word) for word in [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]]
+    places = {
+        (found["host"] or found["host2"], found["port"] or found["port2"] or "")
+        for text in texts
+        for found in _ADDRESS.compiled.finditer(text)
+    }
+    places = {(host, port) for host, port in places if not host.startswith(("0.", "127."))}
+    if len(places) != 1:
+        return meaning
+    host, port = places.pop()
+    extra = {"host": host, **({"port": port} if port else {})}
+    return Meaning(meaning.what, meaning.line, {**meaning.attributes, **extra, "only_address": "yes"})
+
+
 def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """Attributes, evidence rows, and whether the cluster shows why it fails."""
     if meaning.what in _CONNECTS:
         joined = _logworld.join(
             snapshot, one, meaning.attributes.get("host", ""), meaning.attributes.get("port", "")
         )
-        agrees = joined.agrees and meaning.what in ("dependency-refused", "dependency-not-resolved")
-        agrees = agrees or (joined.agrees and meaning.what == "dependency-timed-out")
+        agrees = joined.agrees and meaning.what in _JOIN_AGREES
+        if meaning.what == "dependency-not-resolved" and joined.attributes.get("state") in _ANSWERS:
+            agrees = False
         found = dict(joined.attributes)
         if meaning.what == "dependency-tls-failed" and found.get("endpoint"):
             found[f"{meaning.attributes.get('problem')}_endpoint"] = found["endpoint"]
-        return found, list(joined.notes), agrees
+        notes = list(joined.notes)
+        if meaning.attributes.get("only_address"):
+            notes.insert(0, (f"{found.get('endpoint')} is the only address that it was given", one.spec_path))
+        return found, notes, agrees
     table = {
         "environment-variable-missing": _variable,
         "file-missing": _path,
@@ -89,13 +130,15 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         "read-only-filesystem": _path,
         "disk-full": _path,
         "data-directory-incompatible": _path,
-        "configuration-invalid": _path,
+        "configuration-invalid": _configuration,
         "port-in-use": _port,
         "privileged-port-denied": _privileged,
         "bad-arguments": _arguments,
         "heap-exhausted": _heap,
         "kubernetes-api-forbidden": _forbidden,
         "runtime-version-mismatch": _runtime,
+        "kubernetes-api-unreachable": _api,
+        "dns-loop": _corefile,
     }
     handler = table.get(meaning.what)
     return handler(snapshot, one, meaning) if handler else ({}, [], False)
@@ -133,6 +176,8 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
             found["directory"] = path.rpartition("/")[0] if path.count("/") > 1 else path
     if (problem := meaning.attributes.get("problem", "")) in ("not-empty", "owner", "locked") and path:
         found[f"{problem.replace('-', '_')}_path"] = path
+    if path.startswith("/var/run/secrets/kubernetes.io/") and not mount:
+        rows.append(_no_token(pod))
     security = one.spec.get("securityContext") or {}
     whole = (pod.get("spec") or {}).get("securityContext") or {}
     agrees = False
@@ -151,6 +196,24 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     elif security.get("runAsNonRoot") or whole.get("runAsNonRoot"):
         found["non_root"] = "yes"
     return found, rows, agrees
+
+
+def _configuration(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """A path, or a value that Kubernetes itself put into the environment: the address of a Service."""
+    found, rows, agrees = _path(snapshot, one, meaning)
+    value = meaning.attributes.get("value", "")
+    if _LINK.match(value):
+        found["service_link"] = value
+        row = f"{value} is what Kubernetes sets as <NAME>_PORT for a Service called name"
+        rows.append((row, "pod.spec.enableServiceLinks"))
+    return found, rows, agrees
+
+
+def _no_token(pod: Body) -> tuple[str, str]:
+    """Why a pod has no service account token."""
+    if (pod.get("spec") or {}).get("automountServiceAccountToken") is False:
+        return "automountServiceAccountToken: false, so no token is mounted", "pod.spec"
+    return "no service account token is mounted", "pod.spec.volumes"
 
 
 def _port(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
@@ -239,6 +302,30 @@ def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         rows,
         account == values.get("service_account"),
     )
+
+
+def _api(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """Whether the pod's own env says where the API server is, instead of the kubelet's."""
+    del snapshot
+    host = meaning.attributes.get("host", "")
+    for each in one.spec.get("env") or []:
+        name, value = str(each.get("name")), str(each.get("value") or "")
+        if name == "KUBERNETES_SERVICE_HOST" and value and host in ("", value):
+            return {"api_env": name}, [(f"{name}={value}", f"{one.spec_path}.env")], True
+    return {}, [], False
+
+
+def _corefile(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """The ConfigMap that CoreDNS reads."""
+    del meaning
+    pod = pod_of(snapshot) or {}
+    for volume in (pod.get("spec") or {}).get("volumes") or []:
+        name = (volume.get("configMap") or {}).get("name")
+        if name and any(
+            each.get("name") == volume.get("name") for each in one.spec.get("volumeMounts") or []
+        ):
+            return {"configmap": str(name)}, [], False
+    return {}, [], False
 
 
 def _runtime(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:

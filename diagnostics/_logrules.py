@@ -140,6 +140,64 @@ RULES: tuple[Rule, ...] = (
         r"\binvalid_client\b|[Bb]ad credentials|[Ii]nvalid API [Kk]ey|\bcode = Unauthenticated|"
         r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|x-api-key",
     ),
+    # A refusal of a remote API is none of a file.
+    _rule(
+        "dependency-rejected-credentials",
+        "locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
+        r"NoCredentialsError|[Uu]nable to locate credentials|NoCredentialProviders|[Cc]ould not (?:find|load) (?:the )?(?:default )?credentials|Unable to load (?:AWS )?credentials|failed to refresh cached credentials|"
+        r"\(AccessDenied\w*\) when calling|not authorized to perform: [\w:]+|Not authorized to perform sts|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
+        r"code = PermissionDenied|PERMISSION_DENIED: |AuthorizationFailed: |StatusCode[=:] ?403\b|DefaultCredentialsError",
+        service_kind="The cloud's API",
+    ),
+    # ---- the database itself
+    _rule(
+        "database-schema-mismatch",
+        "does not exist|unknown database|no such table|doesn't exist|ns_not_found|cannot open database",
+        r"database \\?\"(?P<database>[^\"\\]+)\\?\" does not exist|Unknown database '(?P<database2>[^']+)'|Cannot open database \"(?P<database3>[^\"]+)\"|"
+        r"relation \\?\"(?P<table>[^\"\\]+)\\?\" does not exist|no such table: (?P<table2>[\w.]+)|Table '(?P<table3>(?!mysql\.)[\w.-]+)' doesn't exist|column \\?\"?(?P<column>[\w.]+)\\?\"? (?:of relation \S+ )?does not exist|"
+        r"type \\?\"(?P<table4>[\w.]+)\\?\" does not exist",
+    ),
+    _rule(
+        "database-schema-mismatch",
+        "migration|dirty database|revision identified|schema-validation|migrate|schema version",
+        r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
+        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|P3009|P3018",
+    ),
+    # ---- the cluster's API
+    _rule(
+        "kubernetes-kind-missing",
+        "no matches for kind|no kind match|could not find the requested resource|is a crd|crd installed|crds installed|crds are installed|no kind is registered",
+        r"no matches for kind \\?\"(?P<kind>\w+)\\?\" in (?:version|group) \\?\"(?P<api_version>[\w./-]+)\\?\"|no matches for (?P<api_version2>[\w.-]+/[\w.-]*)[,:] ?(?:Resource|Kind)=(?P<kind2>\w+)|"
+        r"the server could not find the requested resource(?: \((?:get|list|watch|post) (?P<resource>[\w.-]+)\))?|[Ii]f kind is a CRD, it should be installed|CRDs? (?:is |are )?installed",
+    ),
+    _rule(
+        "kubernetes-api-unreachable",
+        "/api|:443|connection to the server|connect to the server|kubernetes_service|apiserver|api server|in-cluster|leaderelection|kubernetes.default",
+        r"https://(?P<host>[\w.\[\]:-]+?)(?::(?P<port>\d+))?/(?:apis/[\w.-]+/v\d\w*|api/v1/(?:namespaces|nodes|pods|services|endpoints|configmaps|secrets|events|persistentvolume\w*|serviceaccounts)\b|apis?\?timeout|version\?timeout)[^\s]*?\\?\"?:? [^\n]{0,160}?(?:i/o timeout|no route to host|connection refused|context deadline exceeded|network is unreachable|no such host|TLS handshake timeout|connection reset|Client\.Timeout|EOF$)|"
+        r"(?:host='(?P<host2>[\w.]+)', port=(?P<port2>\d+)\): Max retries exceeded with url: /apis?/[\w.-]*v\d[^\n]*)|(?:[Uu]nable|[Ff]ailed|[Cc]ould not) (?:to )?(?:reach|connect to|contact|communicate with) (?:the )?(?:[Kk]ubernetes )?(?:API ?[Ss]erver|Kubernetes API|apiserver)[^\n]*|"
+        r"Unable to connect to the server: [^\n]*|unable to load in-cluster configuration[^\n]*|[Tt]he connection to the server \S+ was refused|failed to get (?:the )?server (?:groups|version|API)[^\n]*(?:timeout|refused|unreachable|no route)[^\n]*",
+    ),
+    _rule(
+        "leader-election-lost",
+        "leader election lost|leaderelection lost|lost leader|lost the lease|stopped leading|leadership lost|lost leadership|no longer the leader|lost master|renew lease",
+        r"leader ?election lost|lost (?:the )?(?:leader ?election|lease|leadership|leader lock|master)|leadership lost|stopped leading|no longer (?:the )?leader|failed to renew lease",
+    ),
+    _rule(
+        "sysctl-too-low",
+        "max virtual memory areas|vm.max_map_count|somaxconn|max_map_count",
+        r"max virtual memory areas (?P<sysctl_name>vm\.max_map_count) \[(?P<have>\d+)\] is too low, increase to at least \[(?P<wanted>\d+)\]|(?P<sysctl_name2>(?:vm|net|kernel|fs)\.[\w.]+)[^\n]{0,60}?(?:is )?too (?:low|small)[^\n]*",
+    ),
+    _rule(
+        "dns-loop",
+        "detected for zone",
+        r"Loop \((?P<loop_from>[^)]+)\) detected for zone \\?\"(?P<zone>[^\"\\]*)",
+    ),
+    _rule(
+        "license-rejected",
+        "licen",
+        r"(?i:licen[sc]e)(?: key| file| token)?[^\n]{0,60}?(?i:has expired|is expired|expired|not valid|is invalid|invalid|not found|is missing|is required|could not be (?:validated|verified|found|read)|verification failed|validation failed|exceeded)|"
+        r"(?i:invalid|expired|missing|no valid|could not (?:find|load|validate|verify)|failed to (?:validate|verify|load|read)|unable to (?:validate|verify|load|read)|no) (?:a |an |the |enterprise |product )*(?i:licen[sc]e)\b(?! (?:field|header|notice|text|agreement|plugin))",
+    ),
     # ---- data directories
     _rule(
         "data-directory-incompatible",
@@ -177,8 +235,14 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "data-directory-incompatible",
-        "inconsistentclusterid|bad file format reading|database disk image is malformed|not a database|could not locate a valid checkpoint|invalid primary checkpoint|does not appear to be a postgresql|wrong magic",
-        r"InconsistentClusterIdException|Bad file format reading the append only file|database disk image is malformed|file is not a database|"
+        "privilege tables",
+        r"Can't open and lock privilege tables: Table 'mysql\.[\w]+' doesn't exist",
+        problem="damaged",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "inconsistentclusterid|page expected to be|freepages|pg_notify|bad file format reading|database disk image is malformed|not a database|could not locate a valid checkpoint|invalid primary checkpoint|does not appear to be a postgresql|wrong magic",
+        r"InconsistentClusterIdException|Page expected to be: \d+, but self identifies|could not open directory \"pg_\w+\": No such file|Bad file format reading the append only file|database disk image is malformed|file is not a database|"
         r"could not locate a valid checkpoint record|Wrong signature trying to load DB from file",
         problem="damaged",
     ),
@@ -228,7 +292,7 @@ RULES: tuple[Rule, ...] = (
         "process-limit",
         "fork|native thread|new thread|pthread_create|os thread|newosproc|spawn",
         r"(?:[Cc]an't|[Cc]annot|[Uu]nable to|could not) fork|fork: (?:retry: )?(?:Resource temporarily unavailable|Cannot allocate)|unable to create (?:new )?native thread|can't start new thread|pthread_create failed|"
-        r"failed to create new OS thread|newosproc|spawn \S+ EAGAIN|os\.fork\(\)[\s\S]{0,80}?Resource temporarily unavailable|fork\(\) failed",
+        r"failed to create new OS thread|newosproc|spawn \S+ EAGAIN|os\.fork\(\)[\s\S]{0,80}?Resource temporarily unavailable|(?:[Ff]ork|Popen|subprocess)[\s\S]{0,400}?BlockingIOError: \[Errno 11\]|fork\(\) failed",
     ),
     _rule(
         "file-descriptors-exhausted",
@@ -244,8 +308,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "heap-exhausted",
-        "outofmemoryerror|insufficient memory for the java",
-        r"java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime",
+        "outofmemoryerror|insufficient memory for the java|could not reserve enough space",
+        r"java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime|Could not reserve enough space for \S+ object heap",
         runtime="Java",
     ),
     _rule(
@@ -268,13 +332,13 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "disk-full",
         "no space left|enospc|errno 28|disk quota|enough space on the disk|storagefull",
-        r"(?i)(?:[\"'](?P<path>/[^\"'\n]+)[\"'][^\n]{0,30}?)?no space left on device(?:[: '\"]+(?P<path2>/[^'\"\s]+))?|ENOSPC(?!: System limit)|\[Errno 28\]|disk quota exceeded|not enough space on the disk|StorageFull",
+        r"(?i)(?:[\"'](?P<path>/[^\"'\n]+)[\"'][^\n]{0,30}?)?no space left on device(?:[: '\"]+(?P<path2>/[^'\"\s]+))?|ENOSPC(?!: System limit)|\[Errno 28\]|disk quota exceeded|not enough space on the disk|StorageFull|\benospc\b",
     ),
     # ---- ports
     _rule(
         "privileged-port-denied",
         "permission denied|eacces|access denied|permissionerror|socketexception|(10013)",
-        r"bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port>\d+) failed \(13:|listen EACCES: permission denied (?:[\w.:\[\]*]*:)?(?P<port2>\d+)|"
+        r"cannot bind socket \(Permission denied\) for \[[\d.:*]*?:(?P<port7>\d+)\]|cannot bind socket \[[\d.:*]*?:(?P<port8>\d+)\][^\n]*Permission denied|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port>\d+) failed \(13:|listen EACCES: permission denied (?:[\w.:\[\]*]*:)?(?P<port2>\d+)|"
         r"(?:listen (?:tcp|udp)[46]? )?[\w.\[\]]*:(?P<port3>\d+): bind: permission denied|could not bind to address \S*?:(?P<port4>\d+)[^\n]*|"
         r"(?:[Bb]ind(?:ing)?|[Ll]isten(?:ing)?)[^\n]{0,60}?(?::|port )(?P<port5>\d+)[^\n]{0,60}?(?i:permission denied)|Permission denied \(Bind failed\)|"
         r"Permission denied - bind\(2\) for [^\n]*?(?:port |:)(?P<port6>\d+)|\.bind\([^\n]*\n(?:[^\n]*\n){0,6}?PermissionError: \[Errno 13\]|(?:socketserver|asyncio)[\s\S]{0,600}?PermissionError: \[Errno 13\] [^\n]*(?:bind|$)|SocketException: Permission denied(?=[\s\S]{0,200}?bind)",
@@ -285,24 +349,29 @@ RULES: tuple[Rule, ...] = (
         r"EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
         r"listen (?:tcp|udp)[46]? [\w.\[\]:]*:(?P<port3>\d+): bind: address already in use|Port (?P<port4>\d+) (?:was|is) already in use|[Aa]ddress already in use - bind\(2\) for [^\n]*?(?:port |:)(?P<port5>\d+)|"
         r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|port|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
-        r"(?i:address already in use)|AddrInUse|\[Errno 98\]",
+        r"(?i:address already in use)|AddrInUse|\beaddrinuse\b|\[Errno 98\]",
+    ),
+    _rule(
+        "privileged-port-denied",
+        "cannot bind socket",
+        r"cannot bind socket \[[\d.:*]*?:(?P<port>\d{1,3})\]\s*$",
     ),
     # ---- files
     _rule(
         "read-only-filesystem",
         "read-only file|erofs|errno 30|readonlyfilesystem",
         rf"(?i:read-only file system)(?:[: '\"@]+(?:\w+ - )?{_PATH}|, (?:\w+) [\"']{_PATH.replace('path', 'path2')})|(?:open\(\)|mkdir\(\)|[\w ]+) \"(?P<path3>/[^\"]+)\" failed \(30|"
-        rf"(?:[\w.-]+: )+(?:can't [\w ]+|cannot [\w ]+|[\w ]+)?[ '\"‘]*{_PATH.replace('path', 'path4')}['\"’]*:? (?i:read-only file system)|(?P<path5>/\S+)[:'\"’)]* ?\(?(?i:read-only file system)|(?i:read-only file system)|\bEROFS\b",
+        rf"(?:[\w.-]+: )+(?:can't [\w ]+|cannot [\w ]+|[\w ]+)?[ '\"‘]*{_PATH.replace('path', 'path4')}['\"’]*:? (?i:read-only file system)|(?P<path5>/\S+)[:'\"’)]* ?\(?(?i:read-only file system)|(?i:read-only file system)|\bEROFS\b|\berofs\b",
     ),
     _rule(
         "permission-denied",
-        "permission denied|eacces|errno 13|accessdenied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
+        "permission denied|eacces|not writable|unable to write to the backend|errno 13|accessdenied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
         rf"\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
         rf"(?:open|mkdir|unlink|stat|create|chdir|chmod|chown|rename|lstat|fork/exec|read|write) (?P<path3>/[^\s:]+): (?:permission denied|operation not permitted)|"
         rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,12}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
         rf"Access to the path '(?P<path7>[^']+)' is denied|(?:Permission denied|Operation not permitted) @ \w+ - (?P<path8>\S+)|"
-        rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|"
-        rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey)|\bEACCES\b",
+        rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|AccessDeniedException\[(?P<path13>/[^\]]+)\]|handle-open: open: Operation not permitted|"
+        rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey)|\bE(?:ACCES|PERM)\b|(?P<path10>/[^\s'\":]+)['\"]?: (?:eacces|eperm)\b|\b(?:eacces|eperm)\b|directory '(?P<path11>/[^']+)' is not writable|(?P<path12>/[\w./-]+)['\"]? is not writable|Unable to write to the backend",
     ),
     # ---- modules and libraries
     _rule(
@@ -331,8 +400,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "module-missing",
-        "find or load main class|classnotfound|noclassdeffound|no main manifest|nosuchmethoderror|jarfile",
-        r"Could not find or load main class (?P<module>[\w.$/-]+)|(?:ClassNotFoundException|NoClassDefFoundError): (?P<module2>[\w./$]+)|no main manifest attribute, in (?P<module3>\S+)|Unable to access jarfile (?P<module4>\S+)|NoSuchMethodError: '?(?P<module5>[\w.$ ]+)",
+        "find or load main class|classnotfound|noclassdeffound|no main manifest|nosuchmethoderror",
+        r"Could not find or load main class (?P<module>[\w.$/-]+)|(?:ClassNotFoundException|NoClassDefFoundError): (?P<module2>[\w./$]+)|no main manifest attribute, in (?P<module3>\S+)|NoSuchMethodError: '?(?P<module5>[\w.$ ]+)",
         language="Java",
     ),
     _rule(
@@ -349,9 +418,21 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "module-missing",
-        "file or assembly",
+        "file or assembly|could not load type",
         r"Could not load file or assembly '(?P<module>[\w.]+)",
         language=".NET",
+    ),
+    _rule(
+        "module-missing",
+        "' not found:",
+        r"module '(?P<module>[\w.]+)' not found:",
+        language="Lua",
+    ),
+    _rule(
+        "module-missing",
+        "could not import module|couldn't import|failed to import|error importing",
+        r"Could not import module \"(?P<module>[\w.]+)\"|(?:[Cc]ouldn't|[Ff]ailed to|[Ee]rror) import(?:ing)? (?:module )?[\"'](?P<module2>[\w.]+)[\"']",
+        language="Python",
     ),
     _rule("module-missing", "can't locate", r"Can't locate (?P<module>[\w/]+\.pm) in @INC", language="Perl"),
     # ---- environment variables
@@ -373,7 +454,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "environment-variable-missing",
         "environment|env var|envvar|env ",
-        rf"(?i:(?:missing|required|unset|undefined|set|need|needs|provide|specify|define|read|find|expected|no|empty|invalid)(?: the| a| an)?(?: following| required| mandatory| necessary)*(?: environment| env(?:ironment)?)[ -]?(?:var(?:iable)?s?)?(?: is| are|\(s\))?(?: not set| missing| required)?)[:= \t]*\n?[ \t-]*[\[({{\"'`]*{_V}|"
+        rf"(?i:(?:missing|required|unset|undefined|set|need|needs|provide|fetch|get|load|access|parse|lookup|specify|define|read|find|expected|no|empty|invalid)(?: the| a| an)?(?: following| required| mandatory| necessary)*(?: environment| env(?:ironment)?)[ -]?(?:var(?:iable)?s?)?(?: is| are|\(s\))?(?: not set| missing| required)?)[:= \t]*\n?[ \t-]*[\[({{\"'`]*{_V}|"
         rf"(?i:environment variables?|env(?:ironment)? vars?|envvar|env)[ :=]*[\[(\"'`“]*{_V.replace('variable', 'variable2')}[\])\"'`”]*,? (?i:is |was |are |must |has |needs |should |could |cannot |does )?(?:be )?(?:been )?(?i:not|missing|required|undefined|unset|empty|be set|set|provided)|"
         rf"{_Q}?\$?\{{?{_V.replace('variable', 'variable3')}\}}?{_Q}?(?: \([^)\n]*\))?:? (?i:(?:is |was |not |a |missing |required |the |set |found |defined |in |as |must be |must |provided |via |an )*(?:environment|env\b|envvar)[^\n]*)|Set the {_V.replace('variable', 'variable4')} environment variable",
     ),
@@ -387,6 +468,16 @@ RULES: tuple[Rule, ...] = (
         "validation error|field required",
         r"validation errors? for \w*(?:Settings|Config|Configuration|Env|Environment)\w*\n(?P<variable>\w+)\n\s+(?:Field required|field required|none is not|Input should)",
         upper="yes",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "you must specify|is not specified|not specified|variable not found",
+        r"(?:must|need to) specify (?:one of the following as an environment variable:\s*\n\s*-? ?)?(?P<variable>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)|(?i:environment variable not found:) (?P<variable2>[A-Z][A-Z0-9_]+)",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "config validation error|environment variables",
+        r"Config validation error: \"(?P<variable>[A-Z][A-Z0-9_]+)\" is required|Missing environment variables:\s*\n\s*(?P<variable2>[A-Z][A-Z0-9_]+)|[Pp]ars\w+ en+vironment variables[^\n]*?string=(?P<variable3>[A-Z][A-Z0-9_]+)",
     ),
     _rule(
         "environment-variable-missing",
@@ -426,25 +517,49 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "dependency-refused",
-        "connection refused|econnrefused|reach database server|connectionrefused|actively refused|could not be established. broker|nobrokersavailable|no brokers available|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
-        r"(?i:connection refused)|Can't reach database server at `?(?P<host2>[\w.-]+)`?:`?(?P<port2>\d+)|\bE?CONNREFUSED\b|ConnectionRefused|:econnrefused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|NoBrokersAvailable|No brokers available|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
+        "connection refused|econnrefused|connection to |refused. check|reach database server|connectionrefused|actively refused|could not be established. broker|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
+        r"(?i:connection refused)|Can't reach database server at `?(?P<host2>[\w.-]+)`?:`?(?P<port2>\d+)|\bE?CONNREFUSED\b|ConnectionRefused|\beconnrefused\b|Connection to (?P<host3>[\w.-]+):(?P<port3>\d+) refused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
         r"curl: \(7\)[^\n]*|no connection could be made",
     ),
     _rule(
         "dependency-timed-out",
         "timed out|timeout|etimedout|deadline exceeded|no route to host|network is unreachable|ehostunreach|enetunreach|errno 110|os error 110",
-        r"dial tcp (?P<address>[\w.\[\]:-]+): (?:i/o timeout|connect: (?:connection timed out|no route to host|network is unreachable))|\bE(?:TIMEDOUT|HOSTUNREACH|NETUNREACH)\b|ESOCKETTIMEDOUT|(?i:connect(?:ion)?(?: to \S+)? timed? ?out)|ConnectTimeout\w*|[Cc]onnection to (?P<host>[\w.-]+) timed out|connect timeout=|"
+        r"dial tcp (?P<address>[\w.\[\]:-]+): (?:i/o timeout|connect: (?:connection timed out|no route to host|network is unreachable))|\bE(?:TIMEDOUT|HOSTUNREACH|NETUNREACH)\b|\b(?:etimedout|ehostunreach|enetunreach)\b|ESOCKETTIMEDOUT|(?i:connect(?:ion)?(?: to \S+)? timed? ?out)|ConnectTimeout\w*|[Cc]onnection to (?P<host>[\w.-]+) timed out|connect timeout=|"
         r"\[Errno (?:110|113|101)\]|[Nn]o route to host|[Nn]etwork is unreachable|(?:dial|connect|connection|ping|server selection|request|Get|Post|fetch)[^\n]{0,120}(?:context deadline exceeded|[Cc]lient\.Timeout exceeded)|ServerSelectionTimeoutError|MongoServerSelectionError|server selection (?:error|timeout)|curl: \(28\)|upstream timed out|"
-        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|HeadlessTimeout|Operation timed out|QueuePool limit",
+        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|etcdserver: request timed out|HeadlessTimeout|Operation timed out|QueuePool limit",
+    ),
+    _rule(
+        "dependency-unreachable",
+        "amqpconnectionerror|nobrokersavailable|no brokers available|unable to bootstrap|maxretriesperrequest|no nodes available|nonodesavailable|nohostavailable|no living connections|cluster_block|no reachable|connection attempt failed|communications link failure|unable to connect to|can't connect to|cannot connect to|could not connect to|failed to connect to",
+        r"AMQPConnectionError|NoBrokersAvailable|No brokers available|Unable to bootstrap from (?P<address>[\w.-]+:\d+)|MaxRetriesPerRequestError|[Nn]o (?:living connections|reachable (?:servers|hosts|nodes))|None of the configured nodes (?:are|were) available|NoHostAvailable\w*|NoNodesAvailable\w*|The connection attempt failed|Communications link failure|"
+        r"(?i:unable to|can't|cannot|could not|failed to) connect to (?!the server:|X server)[^\n]*",
+    ),
+    # ---- configuration that names the place: before arguments, for files have options too
+    _rule(
+        "configuration-invalid",
+        "unknown|unrecogni|unexpected|invalid|syntax|parse|parsing|duplicate|missing|expected|not allowed|bad ",
+        r"(?<![\w./-])(?P<path>[\w./-]*(?:\.(?:conf|cfg|cnf|ya?ml|toml|ini|json|hcl|vcl|xml|properties|tf|rules)|Caddyfile|Corefile|[\w-]+rc)):(?P<at>\d+)(?::\d+)?[\]):]*:?(?![^\n]*(?:[Nn]o such file|[Pp]ermission denied))[^\n]{0,40}?"
+        r"(?P<problem>(?i:unknown|unrecogni[sz]ed|unexpected|invalid|syntax|parse error|parsing (?:failed|error)(?!: permission)|duplicate|missing|expected|not allowed|bad )[^\n]*)",
+    ),
+    _rule(
+        "configuration-invalid",
+        "error at line|error on line|bungled|error near line",
+        r"(?<!PHP )(?i:parse|parsing|syntax|config(?:uration)?)(?: fatal)? error (?:at|on|near) line \[?(?P<at>\d+)|Bungled (?P<path>/\S+) line (?P<at2>\d+)",
     ),
     # ---- arguments
     _rule(
         "bad-arguments",
-        "unrecognized argument|unknown flag|not defined|unrecognized option|invalid option|unknown option|unexpected argument|unknown argument|unknown command|bad option|arguments are required|required flag|shorthand flag|for flag|no such option|unexpected extra|vm option|create the java virtual|unknown shorthand|heap size|illegal option|no such command|invalid choice|unrecognised|missing option|missing argument|unknown parameter|wasn't expected",
-        r"(?i:unrecogni[sz]ed arguments?): ?(?P<argument>[^\n]+)|unknown (?:long )?flag:? [`'\"]?(?P<argument2>--?[\w-]+)|flag provided but not defined: (?P<argument3>-[\w-]+)|(?i:unrecogni[sz]ed option):?[ '\"`]*(?P<argument4>-[\w=.:+-]+)|(?i:invalid|illegal|unknown|bad) option:?(?: --)? ?[ '\"`]*(?P<argument5>-*[\w=.-]+)|"
-        r"(?i:unexpected|unknown) argument:?[ '\"`]*(?P<argument6>-*[\w=.-]+)|unknown (?:sub)?command:? [\"'`](?P<argument7>[\w-]+)|No such (?:option|command):? ['\"]?(?P<argument8>[\w-]+)|the following (?:required )?arguments (?:are required|were not provided): ?\s*(?P<missing>[^\n]+)|required flag\(s\) (?P<missing2>\"[^\n]+?\") not set|"
+        "unrecognized argument|unknown flag|not defined|unrecognized option|invalid option|unknown option|unexpected argument|unknown argument|unknown command|subcommand|bad option|arguments are required|required flag|shorthand flag|for flag|no such option|unexpected extra|vm option|create the java virtual|unknown shorthand|heap size|illegal option|no such command|invalid choice|unrecognised|missing option|missing argument|unknown parameter|wasn't expected",
+        r"(?i:unrecogni[sz]ed arguments?): ?(?P<argument>[^\n]+)|unknown (?:long )?flag:? [`'\"]?(?P<argument2>--?[\w-]+)|flag provided but not defined: (?P<argument3>-[\w-]+)|(?i:unrecogni[sz]ed option):?[ '\"`]*(?P<argument4>-[\w=.:+-]+)|(?i:invalid|illegal|unknown|bad) option:?(?: --)? ?[ '\"`]*(?P<argument5>-*\w[\w=.-]*)|"
+        r"(?i:unexpected|unknown) argument:?[ '\"`]*(?P<argument6>-*[\w=.-]+)|(?:unknown|unrecogni[sz]ed) (?:sub)?command:? [\"'`](?P<argument7>[\w-]+)|No such (?:option|command):? ['\"]?(?P<argument8>[\w-]+)|the following (?:required )?arguments (?:are required|were not provided): ?\s*(?P<missing>[^\n]+)|required flag\(s\) (?P<missing2>\"[^\n]+?\") not set|"
         r"unknown shorthand flag: '\w' in (?P<argument9>-\w+)|invalid (?:value|argument) [\"'](?P<value>[^\"']*)[\"'] for (?:[\"'](?P<argument10>-*[\w, <>=-]+)[\"']|flag (?P<argument11>-[\w-]+))|Unrecognized VM option '(?P<argument12>[^']+)'|Invalid (?:maximum|initial) heap size: (?P<argument13>\S+)|argument (?P<argument14>[\w/-]+): (?:invalid|expected)[^\n]*|"
         r"[Uu]nexpected extra arguments? \((?P<argument15>[^)]+)\)|Missing (?:option|argument) '(?P<missing3>[^']+)'|Found argument '(?P<argument16>[^']+)' which wasn't expected",
+    ),
+    _rule("bad-arguments", "missing script", r"Missing script: ?[\"']?(?P<missing>[\w:.-]+)"),
+    _rule(
+        "bad-arguments",
+        " is required| are required|must be set|must be specified|must be provided|command line options|not specified",
+        r"(?<!\S)[\"'`]?(?P<missing>--?[a-z][\w-]+)[\"'`]?(?:,? (?:and|or) --?[\w-]+)* (?:(?:flag|option|argument|parameter) )?(?:is|are|must be|was|were) (?:required|set|provided|specified|not (?:set|specified|provided))|bad command line options",
     ),
     # ---- configuration
     _rule(
@@ -468,7 +583,7 @@ RULES: tuple[Rule, ...] = (
         "configuration-invalid",
         "yaml|toml|unmarshal|scannererror|parsererror|mapping values|parsing|corefile|config",
         r"(?:(?P<path>/[\w./-]+)[: ]+)?(?:parsing YAML file (?P<path2>\S+?): )?yaml: (?:line (?P<at>\d+)|unmarshal errors)[^\n]*|(?:ScannerError|ParserError|YAMLException|ConstructorError|ComposerError)[^\n]*|in \"(?P<path3>/[^\"]+)\", line (?P<at2>\d+)|error converting YAML to JSON[^\n]*|mapping values are not allowed[^\n]*|did not find expected[^\n]*|(?<![\w.])toml: [^\n]*|TOML parse error[^\n]*|TOMLDecodeError[^\n]*|"
-        r"(?P<path4>[\w./-]*Corefile):(?P<at3>\d+) - Error during parsing[^\n]*|(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties)(?: file)?)[^\n]*|config(?:uration)? (?:file )?(?:is )?(?:invalid|error)[^\n]*|(?i:invalid configuration)[^\n]*",
+        r"(?P<path4>[\w./-]*Corefile):(?P<at3>\d+) - Error during parsing[^\n]*",
     ),
     _rule(
         "configuration-invalid",
@@ -482,6 +597,13 @@ RULES: tuple[Rule, ...] = (
         r"strconv\.\w+: parsing \\?\"(?P<value>[^\"\\]*)\\?\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
         program="value",
     ),
+    _rule(
+        "configuration-invalid",
+        "unknown|unrecogni|undefined receiver|no setting|not registered|datasource|driver class|field not found|[pool|wrong number of arguments",
+        r"(?i:(?:unknown|unrecogni[sz]ed|unsupported) (?:config(?:uration)? (?:file )?)?(?:variable|keyword|directive|setting|parameter|property|section|key|driver|backend|provider|dialect|block type)s?):? ?[\"'`]*(?P<setting>[\w./-]+)?|"
+        r"undefined receiver[^\n]*|there is no setting with that name|(?<!\w)\w*(?i:driver|provider|plugin|backend|dialect|adapter)\w* (?:is )?not registered(?:: (?P<value>\S+))?|Failed to configure a DataSource[^\n]*|"
+        r"Failed to determine (?:a suitable|the) (?:driver class|\w+ dialect)|field not found, node: (?P<setting2>\w+)|\[pool (?:[\w.-]+)\] (?P<problem>[^\n]+)",
+    ),
     # ---- a file that is not there: last, for many of the above say it too
     _rule(
         "file-missing",
@@ -489,6 +611,18 @@ RULES: tuple[Rule, ...] = (
         r"\[Errno 2\] No such file or directory: [\"'](?P<path>[^\"']+)|ENOENT: no such file or directory, (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|(?:open|stat|lstat|chdir|mkdir|fork/exec|read|scandir) (?P<path3>[^\s:]+): (?:no such file or directory|The system cannot find)|FileNotFoundException: (?P<path4>[^\s(]+)|NoSuchFileException: (?P<path5>\S+)|"
         r"Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{0,60}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
         r"(?:can't open|cannot open|cannot access|cannot stat|can't cd to|can't stat|can't open config file|cannot find)(?: config file)?[ :]+['\"‘`]?(?P<path11>[^'\"’:\n]+?)['\"’`]?(?:: [Nn]o such file[^\n]*)?$|(?:^|[\s:'\"(])(?P<path12>\.{0,2}/[^\s:'\"]+)['\"]?: (?i:no such file or directory)|(?P<path13>/[^\s:'\"]+)['\"]? (?:does not exist|not found)|(?i:config(?:uration)? file) ['\"]?(?P<path14>\S+?)['\"]? (?:does not exist|not found)|code: 2, kind: NotFound|[Nn]o such file or directory",
+    ),
+    _rule(
+        "file-missing",
+        "jarfile|data directory|open file|open python file|not found in|could not find a|enoent|part of the path|could not find file",
+        r"Unable to access jarfile (?P<path>\S+)|Data directory (?P<path6>/\S+) not found|(?i:fail(?:ed|ure)|unable|error|could not|cannot) (?:to )?open(?:ing)? (?:\w+ ){0,2}file:? [\"']?(?P<path2>[^\s\"':]+)[\"']?(?![^\n]*[Dd]enied)|Config File \"(?P<path3>[^\"]+)\" Not Found in|"
+        r"Could not find (?:file|a part of the path) \"(?P<path4>[^\"]+)\"|Could not find (?:a |an |the )[\w ]+ in (?:the )?'(?P<path5>[^']+)' (?:directory|folder)|(?<!\w)enoent\b",
+    ),
+    # ---- what says only that there is something wrong with the configuration
+    _rule(
+        "configuration-invalid",
+        "config|settings|properties",
+        r"(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|post process|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties files?)(?: file)?)[^\n]*|config(?:uration)? (?:file )?(?:is )?(?:invalid|error)[^\n]*|(?i:invalid configuration)[^\n]*",
     ),
 )
 _ENDPOINTS = tuple(
@@ -522,6 +656,7 @@ _CONNECTS = frozenset(
         "dependency-not-resolved",
         "dependency-tls-failed",
         "dependency-rejected-credentials",
+        "dependency-unreachable",
         "certificate-expired",
     }
 )
@@ -549,6 +684,7 @@ _NO_HOST = frozenset(
 _SUFFIX = lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
 
 
+_EMULATED = lazy(r"qemu-\w+(?:-static)?: ")  # a program of another architecture: no fault of its files
 _MOST, _LAST_LINES, _AROUND = 30, 12, 8
 
 
@@ -573,7 +709,7 @@ def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
             first, last = _index(starts, found.start()), _index(starts, max(found.start(), found.end() - 1))
             index = max(range(first, last + 1), key=lambda one: (kept[one].weight, one))
             line = kept[index]
-            if line.weight != NOISE and not _calm(line, kept):
+            if line.weight != NOISE and not _calm(line, kept) and not _EMULATED.match(line.text):
                 yield Meaning(rule.what, line, _attributes(rule, found, kept, index))
 
 
@@ -615,7 +751,7 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
         numbered = _NUMBERED.match(key)
         values.setdefault(
             numbered[1] if numbered else key,
-            value.strip() if key == "problem" else value.strip().strip("\"'`.,;"),
+            value.strip() if key == "problem" else value.strip().strip("\"'`.,;").rstrip(":"),
         )
     if rule.what in _CONNECTS:
         _endpoint(values, lines, index)

@@ -44,7 +44,7 @@ _FATAL = lazy(
     |Unhandled\ (?:[eE]xception|promise|rejection|Rejection)|Uncaught\ |\[?Uncaught|terminate\ called|Exception\ in\ thread\ "
     |Error:\ |error:\ |ERROR:\ |Fatal\ Python\ error|Error\ occurred\ during\ initialization|Could\ not\ create\ the\ Java
     |\#\ (?:There\ is\ insufficient|A\ fatal\ error)|Terminating\ due\ to|Traceback\ )
-    |\bpanicked\ at\b|\b(?:FATAL|PANIC|EMERG|CRITICAL|F\d{4}\ \d\d:)\b|\[(?:emerg|alert|crit|fatal|panic)\]
+    |\bpanicked\ at\b|\b(?:FATAL|PANIC|EMERG|CRITICAL|F\d{4}\ \d\d:)\b|\[(?:emerg|alert|crit|fatal|panic|ALERT)\]|\bALERT:|\[FTL\]
     |\blevel=(?:fatal|panic|critical|dpanic)\b|<(?:Fatal|Critical)>|^(?:crit|fatal):|Fatal\ (?:config|error)|^Bad\ directive|^bootstrap\ check\ failure
     |cannot\ execute|(?:^|:\ )\S*:?\ ?(?:not\ found|command\ not\ found)$
     |parameter\ (?:not\ set|null\ or\ not\ set)$|unbound\ variable$|error\ while\ loading\ shared\ libraries
@@ -71,7 +71,7 @@ _NOISE = lazy(
     r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
     r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
     r"debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
-    r"running pip as the 'root'|https?://\S*/errors?/|"
+    r"running pip as the 'root'|, client: [\d.:a-f]+, server: |https?://\S*/errors?/|"
     r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
     r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
 )
@@ -84,8 +84,10 @@ _FOLLOWS = lazy(
     r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
-    r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+    r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed$|[Ee]rrors? (?:\(s\) )?found in configuration|"
+    r"(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
+_BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|error|main)\b|-+")
 _RECOVERED = lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
     r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
@@ -151,7 +153,17 @@ _TRIGGERS = (
         "bad ",
         "interrupt",
     ),
-    *("exit", "misconfig", "outofmemory", "already", "unsupported", "caused by", "--->", "directive"),
+    *(
+        "exit",
+        "[ftl]",
+        "misconfig",
+        "outofmemory",
+        "already",
+        "unsupported",
+        "caused by",
+        "--->",
+        "directive",
+    ),
 )
 _FRAME_STARTS = (
     *("goroutine", "created by", "Stack trace", "note: ", "stack backtrace", "Require stack", "Node.js v"),
@@ -359,7 +371,8 @@ class _State:
         if special is not None:
             return special
         lower = line.lower()
-        if not any(word in lower for word in _TRIGGERS):
+        klog = line[:1] in "EF" and line[1:5].isdigit()
+        if not klog and not any(word in lower for word in _TRIGGERS):
             return NOISE if "info" in lower or "debug" in lower or _is_frame(line) else PLAIN
         key = _DIGITS.sub("0", line)
         if key not in self.known:
@@ -368,7 +381,7 @@ class _State:
 
     def _form(self, line: str) -> int:  # noqa: PLR0911 - a decision table, row by row
         """The weight of a line by its form alone."""
-        if _NOISE.search(line):
+        if _NOISE.search(line) or not _BARE.sub("", line).strip():
             return NOISE
         if _is_frame(line):
             return NOISE
@@ -410,8 +423,10 @@ class _State:
 
     def _head(self, line: str) -> int | None:
         """Lines that say what the next ones are."""
-        if line == "Description:" or (line.startswith("thread ") and _RUST_HEAD.search(line)):
-            # Spring Boot and Rust write their reason on the line below.
+        if line in ("Description:", "Error occurred during initialization of VM") or (
+            line.startswith("thread ") and _RUST_HEAD.search(line)
+        ):
+            # Spring Boot, Java and Rust write their reason on the line below.
             self.awaits = True
             return NOISE
         if line.startswith(("panic: ", "fatal error: ")):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from poddoctor.model import Body, Read, Snapshot
+from poddoctor.model import Body, Found, Read, Snapshot
 from poddoctor.pod.containers import Container, containers, status_word
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
@@ -38,6 +38,7 @@ PARTICULARS = (
         "other_namespace",
         "other_host",
     ),
+    *("api_endpoint", "target_port", "declared_ports", "declared_port", "port_index"),
     *("unready_pod", "asleep", "env_name", "env_value"),
     *(
         "unready",
@@ -96,20 +97,37 @@ def host_reads(snapshot: Snapshot, host: str) -> Iterator[Read]:
     if not service:
         if is_loopback(host) or _ADDRESS.match(host):
             yield services_read(space)
+        if _ADDRESS.match(host) and not is_loopback(host):
+            yield _service_read("default", "kubernetes")
         if found := _by_address(snapshot, host):
             yield from _endpoint_reads(snapshot, found)
         return
-    yield services_read(namespace)
-    listed = snapshot.items(services_read(namespace))
-    if listed is None:
-        return
-    body = next((one for one in listed if name_of(one) == service), None)
+    # Most are there: the others of the namespace matter only when this one is not.
+    yield _service_read(namespace, service)
+    body = _service_body(snapshot, namespace, service)
     if body is not None:
         yield from _endpoint_reads(snapshot, body)
-    else:
+    elif not isinstance(snapshot.answers.get(_service_read(namespace, service)), Found):
+        if snapshot.answers.get(_service_read(namespace, service)) is None:
+            return
+        yield services_read(namespace)
         yield _elsewhere_read(service)
         if namespace != space:
             yield _namespace_read(namespace)
+
+
+def _service_read(namespace: str, name: str) -> Read:
+    return get("v1", "services", namespace, name, f"would show whether Service {name} exists and its ports")
+
+
+def _service_body(snapshot: Snapshot, namespace: str, name: str) -> Body | None:
+    """That Service, from its own read or from the list."""
+    answer = snapshot.answers.get(_service_read(namespace, name))
+    if isinstance(answer, Found):
+        body: Body = answer.body
+        return body
+    listed = snapshot.items(services_read(namespace)) or []
+    return next((one for one in listed if name_of(one) == name), None)
 
 
 def _endpoint_reads(snapshot: Snapshot, body: Body) -> Iterator[Read]:
@@ -117,9 +135,9 @@ def _endpoint_reads(snapshot: Snapshot, body: Body) -> Iterator[Read]:
     yield slices_read(space, name)
     selector = (body.get("spec") or {}).get("selector") or {}
     slices = snapshot.items(slices_read(space, name))
-    if selector and slices is not None and not ready_endpoints(slices)[0]:
+    if selector and slices is not None:
         yield _pods_read(space, selector)
-        if snapshot.items(_pods_read(space, selector)) == []:
+        if not ready_endpoints(slices)[0] and snapshot.items(_pods_read(space, selector)) == []:
             yield from _workloads_reads(space)
 
 
@@ -163,8 +181,19 @@ def _by_address(snapshot: Snapshot, host: str) -> Body | None:
     return None
 
 
+def _is_api_server(snapshot: Snapshot, host: str) -> bool:
+    """Whether this is the address at which pods find the API server."""
+    answer = snapshot.answers.get(_service_read("default", "kubernetes"))
+    spec = (answer.body.get("spec") or {}) if isinstance(answer, Found) else {}
+    return bool(host) and host in (spec.get("clusterIPs") or [spec.get("clusterIP")])
+
+
 def join(snapshot: Snapshot, one: Container, host: str, port: str) -> Joined:
     """What the cluster says about host and port, and which variable of the container holds the wrong one."""
+    if _is_api_server(snapshot, host):
+        endpoint = f"{host}:{port}" if port else host
+        row = (f"{host} is the Service kubernetes: the API server", "service default/kubernetes")
+        return Joined({"endpoint": endpoint, "state": "api-server", "api_endpoint": endpoint}, (row,))
     joined = _join(snapshot, one, host, port)
     found = joined.attributes
     right = (
@@ -208,12 +237,12 @@ def _join(snapshot: Snapshot, one: Container, host: str, port: str) -> Joined:
     if not service and body is None:
         return Joined({**base, "state": "address" if _ADDRESS.match(host) else "external"})
     if body is None:
+        body = _service_body(snapshot, namespace, service)
+    if body is None:
         listed = snapshot.items(services_read(namespace))
-        if listed is None:
+        if listed is None and not snapshot.absent(_service_read(namespace, service)):
             return Joined({**base, "service": service, "service_namespace": namespace})
-        body = next((each for each in listed if name_of(each) == service), None)
-        if body is None:
-            return _absent(snapshot, service, namespace, host, listed, base)
+        return _absent(snapshot, service, namespace, host, listed or [], base)
     return _present(snapshot, body, namespace or space, port, base)
 
 
@@ -309,12 +338,48 @@ def _present(snapshot: Snapshot, body: Body, namespace: str, port: str, base: di
         return Joined(found)
     ready, total = ready_endpoints(slices)
     if ready:
+        if wrong := _wrong_target(snapshot, body, port):
+            return Joined({**found, **wrong[0]}, wrong[1], agrees=True)
         row = (
             f"Service {name} has {ready} ready endpoint{'s' if ready != 1 else ''}",
             f"endpointslices of {source}",
         )
         return Joined({**found, "state": "there"}, (row,))
     return _unready(snapshot, name, space, spec.get("selector") or {}, total, found)
+
+
+def _wrong_target(
+    snapshot: Snapshot, body: Body, port: str
+) -> tuple[dict[str, str], tuple[tuple[str, str], ...]] | None:
+    """Whether the Service sends to a port that none of its pods declares, though they declare others."""
+    spec = body.get("spec") or {}
+    name, space = name_of(body), namespace_of(body) or snapshot.target.namespace
+    pods = snapshot.items(_pods_read(space, spec.get("selector") or {})) if spec.get("selector") else None
+    ports = spec.get("ports") or []
+    index, entry = next(
+        ((at, each) for at, each in enumerate(ports) if str(each.get("port")) == port), (0, None)
+    )
+    target = str((entry or {}).get("targetPort") or port)
+    if not pods or entry is None or not target.isdigit():
+        return None
+    declared = sorted(
+        {
+            str(each.get("containerPort"))
+            for one in pods
+            for container in containers(one, "app", "sidecar")
+            for each in container.spec.get("ports") or []
+        }
+    )
+    if not declared or target in declared:
+        return None
+    found = {"state": "wrong-target", "target_port": target, "declared_ports": ", ".join(declared)}
+    if len(declared) == 1:
+        found |= {"declared_port": declared[0], "port_index": str(index)}
+    source = f"service {space}/{name} .spec.ports[{index}]"
+    return found, (
+        (f"Service {name} sends port {port} on to port {target}", source),
+        (f"its pods declare port {', '.join(declared)}", f"pods of service {space}/{name}"),
+    )
 
 
 def _unready(
@@ -354,8 +419,29 @@ def _asleep(snapshot: Snapshot, space: str, selector: Mapping[str, str]) -> str:
 
 
 def _word(pod: Body) -> str:
+    """The state of a pod that does not answer, with what the pod itself says of the reason."""
     word = status_word(pod)
-    return "Running, but not ready" if word == "Running" else word
+    said = " ".join(_said(pod).split())
+    shown = "Running, but not ready" if word == "Running" else word
+    return f"{shown}: {said[:90]}{'…' if len(said) > 90 else ''}" if said else shown
+
+
+def _said(pod: Body) -> str:
+    """Why a pod is not ready, one level deep: what the scheduler, the kubelet or the last end says."""
+    status = pod.get("status") or {}
+    for each in status.get("conditions") or []:
+        if each.get("type") == "PodScheduled" and each.get("status") == "False":
+            return str(each.get("message") or "")
+    for one in containers(pod, "init", "sidecar", "app"):
+        last = one.terminated or one.last_terminated or {}
+        if not one.ready and last and last.get("exitCode"):
+            reason = str(last.get("reason") or "Error")
+            return f"{one.name} ended with exit code {last['exitCode']}" + (
+                f" ({reason})" if reason != "Error" else ""
+            )
+        if one.waiting and one.waiting.get("message"):
+            return str(one.waiting["message"])
+    return ""
 
 
 def mounted(one: Container, pod: Body, path: str) -> tuple[dict[str, str], list[tuple[str, str]]]:

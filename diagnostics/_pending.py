@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Found, Snapshot, Symptom
 from poddoctor.pod.names import nearest
-from poddoctor.pod.pattern import lazy
+from poddoctor.pod.pattern import Pattern, lazy
 from poddoctor.pod.reads import Event, events_in
 from poddoctor.pod.units import parse_time, show_duration
 
 from . import _claims as cl
 from ._blocked import waits_for_node
 from ._fit import Misfit, misfits
+from ._storage_errors import slow, telling
 
 _CLASS_GONE = lazy(
     r"storageclass(?:es)?(?:\.storage\.k8s\.io)? \\*[\"']?(?P<cls>[^\"'\\\s]+)\\*[\"']? not found"
@@ -25,19 +27,57 @@ STATIC = ("", "kubernetes.io/no-provisioner")
 _PATIENCE = timedelta(seconds=90)  # a cloud's volume takes 5 to 60 seconds
 
 
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One claim that is not bound: what its judges look at.
+
+    ``attributes`` are the facts of the claim, ``events`` its own, newest first, and ``text`` is what the
+    scheduler or the kubelet says of the pod.
+    """
+
+    snapshot: Snapshot
+    pod: Body
+    use: cl.Use
+    claim: Body
+    attributes: Mapping[str, str]
+    events: tuple[Event, ...]
+    text: str
+
+    @property
+    def cls(self) -> str:
+        """The class that the claim names, or empty."""
+        return self.attributes.get("class", "")
+
+    @property
+    def class_body(self) -> Body:
+        """The class, empty when it is not known."""
+        return self.snapshot.body(cl.class_read(self.cls)) or {}
+
+    def event(self, *reasons: str, pattern: Pattern | None = None) -> Event | None:
+        """The newest event of these reasons (any, when none is named) whose words fit."""
+        return next(
+            (
+                one
+                for one in self.events
+                if (not reasons or one.reason in reasons) and (not pattern or pattern.search(one.message))
+            ),
+            None,
+        )
+
+
 def pending(
     snapshot: Snapshot, pod: Body, use: cl.Use, claim: Body, said: tuple[str, str]
 ) -> Iterator[Symptom]:
-    attributes = cl.claim_attributes(use, claim)
+    """Why a claim that exists is not bound: the first judge that knows has the word."""
     events = events_in(snapshot, cl.claim_events_read(snapshot, use.claim))[::-1]
     uid = (claim.get("metadata") or {}).get("uid")
-    events = [one for one in events if one.uid in ("", uid)]
-    volume = str((claim.get("spec") or {}).get("volumeName") or "")
-    if volume:
-        yield from _reserved(snapshot, use, claim, volume, attributes)
+    own = tuple(one for one in events if one.uid in ("", uid))
+    case = _Case(snapshot, pod, use, claim, cl.claim_attributes(use, claim), own, said[0])
+    if (claim.get("spec") or {}).get("volumeName"):
+        yield from _reserved(case)
         return
     for judge in (_class_missing, _no_volume, _provisioning, _fixed_node):
-        found = list(judge(snapshot, pod, use, claim, attributes, events, said[0]))
+        found = list(judge(case))
         if found:
             yield from found
             return
@@ -48,18 +88,20 @@ def from_events(snapshot: Snapshot, use: cl.Use) -> Iterator[Symptom]:
     attributes = {"claim": use.claim, "volume": use.volume}
     for one in events_in(snapshot, cl.claim_events_read(snapshot, use.claim))[::-1]:
         if match := _CLASS_GONE.search(one.message):
-            yield Symptom("storage.class-missing-said", POD, one.source, one.message, {"claim": use.claim})
+            # Not certain here: a volume of that class may have been made by hand.
             more = {**attributes, "class": match["cls"]}
             more.update(_classes(snapshot, more))
             yield Symptom("storage.class-missing", POD, one.source, one.message, more)
         elif one.reason == "ProvisioningFailed":
             more = {**attributes, "why": _shortened(one.message)}
             yield Symptom("storage.provisioning-failed", POD, one.source, one.message, more)
-        elif one.reason == "ExternalProvisioning" and one.first and snapshot.clock - one.first >= _PATIENCE:
-            more = {**attributes, "since": show_duration(snapshot.clock - one.first)}
+        elif one.reason == "ExternalProvisioning" and one.first:
+            age = snapshot.clock - one.first
+            more = {**attributes, "since": show_duration(age)}
             if match := _PROVISIONER.search(one.message):
                 more["provisioner"] = match["name"]
-            yield Symptom("storage.provisioner-silent", POD, one.source, one.message, more)
+            name = "storage.provisioner-silent" if age >= _PATIENCE else "storage.provisioning"
+            yield Symptom(name, POD, one.source, one.message, more)
         elif one.reason == "FailedBinding" and _NO_MATCH.search(one.message):
             how = "has no class, and no volume is there for it"
             yield Symptom("storage.class-unset", POD, one.source, one.message, {**attributes, "how": how})
@@ -68,7 +110,7 @@ def from_events(snapshot: Snapshot, use: cl.Use) -> Iterator[Symptom]:
         return
 
 
-def _classes(snapshot: Snapshot, attributes: dict[str, str]) -> dict[str, str]:
+def _classes(snapshot: Snapshot, attributes: Mapping[str, str]) -> dict[str, str]:
     """What is known of the existing classes: their names, the default, the nearest."""
     items = snapshot.items(cl.classes_read())
     if items is None:
@@ -85,51 +127,34 @@ def _classes(snapshot: Snapshot, attributes: dict[str, str]) -> dict[str, str]:
     return known
 
 
-def _class_missing(
-    snapshot: Snapshot,
-    pod: Body,
-    use: cl.Use,
-    claim: Body,
-    attributes: dict[str, str],
-    events: list[Event],
-    text: str,
-) -> Iterator[Symptom]:
-    del pod, text
-    name = attributes.get("class", "")
+def _class_missing(case: _Case) -> Iterator[Symptom]:
+    snapshot, use, name = case.snapshot, case.use, case.cls
     answer = snapshot.answers.get(cl.class_read(name)) if name else None
     if not name or isinstance(answer, Found):
         return
-    said = next((one for one in events if (m := _CLASS_GONE.search(one.message)) and m["cls"] == name), None)
-    known_before = cl.provisioner_of(claim) or any(
-        one.reason in ("ExternalProvisioning", "WaitForFirstConsumer") for one in events
-    )
+    said = case.event(pattern=_CLASS_GONE)
+    if said and (match := _CLASS_GONE.search(said.message)) and match["cls"] != name:
+        said = None
+    known_before = cl.provisioner_of(case.claim) or case.event("ExternalProvisioning", "WaitForFirstConsumer")
     if said is None and (not isinstance(answer, Absent) or known_before):
         return
-    listed = snapshot.items(cl.volumes_read()) or []
-    if any((cl.class_of(one) or "") == name for one in listed):
+    listed = snapshot.items(cl.volumes_read())
+    if any((cl.class_of(one) or "") == name for one in listed or []):
         return  # a class without an object: for volumes that were made by hand
-    if said is not None:
+    if said is not None and listed is not None:
         yield Symptom("storage.class-missing-said", POD, said.source, said.message, {"claim": use.claim})
-    more = _classes(snapshot, attributes)
+    more = _classes(snapshot, case.attributes)
     notes = [(f"storage classes: {more['existing']}", "storageclasses")] if more.get("existing") else []
     message = f'claim {use.claim} asks for class "{name}"'
     if isinstance(answer, Absent):
         message += ", which does not exist"
     source = f"persistentvolumeclaim {use.claim} spec.storageClassName"
-    yield Symptom("storage.class-missing", POD, source, message, {**attributes, **more}, notes=tuple(notes))
+    attributes = {**case.attributes, **more}
+    yield Symptom("storage.class-missing", POD, source, message, attributes, notes=tuple(notes))
 
 
-def _no_volume(
-    snapshot: Snapshot,
-    pod: Body,
-    use: cl.Use,
-    claim: Body,
-    attributes: dict[str, str],
-    events: list[Event],
-    text: str,
-) -> Iterator[Symptom]:
-    del pod
-    name = attributes.get("class", "")
+def _no_volume(case: _Case) -> Iterator[Symptom]:
+    snapshot, claim, name = case.snapshot, case.claim, case.cls
     if name:
         answer = snapshot.answers.get(cl.class_read(name))
         static = isinstance(answer, Absent) or (
@@ -138,59 +163,58 @@ def _no_volume(
         if not static or cl.provisioner_of(claim) not in STATIC:
             return
     volumes = snapshot.items(cl.volumes_read())
-    said = next((one for one in events if _NO_MATCH.search(one.message)), None)
+    said = case.event(pattern=_NO_MATCH)
     judged = [(one, misfits(one, claim)) for one in volumes or []]
-    if any(not reasons for _, reasons in judged) and not (said or _NO_MATCH.search(text)):
+    if any(not reasons for _, reasons in judged) and not (said or _NO_MATCH.search(case.text)):
         return  # the controller is about to bind it
     candidates = [(one, why) for one, why in judged if all(each.kind != "class" for each in why)]
     if not name and not candidates:
         default = any(cl.is_default(one) for one in snapshot.items(cl.classes_read()) or [])
-        if said or (volumes is not None and not default) or attributes.get("empty"):
-            yield from _no_class(snapshot, use, attributes, said)
+        if said or (volumes is not None and not default) or case.attributes.get("empty"):
+            yield _no_class(case, said)
         return
-    if volumes is None and said is None and not _NO_MATCH.search(text):
+    if volumes is None and said is None and not _NO_MATCH.search(case.text):
         return
-    yield _nothing_fits(use, claim, attributes, volumes, candidates, said)
+    yield _nothing_fits(case, volumes, candidates, said)
 
 
-def _no_class(
-    snapshot: Snapshot, use: cl.Use, attributes: dict[str, str], said: Event | None
-) -> Iterator[Symptom]:
-    more = _classes(snapshot, attributes)
+def _no_class(case: _Case, said: Event | None) -> Symptom:
+    claim = case.use.claim
+    more = _classes(case.snapshot, case.attributes)
     default = more.get("default")
-    if attributes.get("empty"):
+    if case.attributes.get("empty"):
         how = 'wants no class (storageClassName ""), and no volume is there for it'
     elif default:
         how = f"names no class (the default {default} came later), and no volume is there for it"
     else:
         how = "names no storage class, and the cluster has no default one"
-    text = said.message if said else f"claim {use.claim} {how}"
-    source = said.source if said else f"persistentvolumeclaim {use.claim} spec.storageClassName"
-    notes = [(f"claim {use.claim} {how}", f"persistentvolumeclaim {use.claim} spec")]
+    text = said.message if said else f"claim {claim} {how}"
+    source = said.source if said else f"persistentvolumeclaim {claim} spec.storageClassName"
+    notes = [(f"claim {claim} {how}", f"persistentvolumeclaim {claim} spec")]
     if more.get("existing"):
         which = f"default: {default}" if default else "none of them is the default"
         notes.append((f"storage classes: {more['existing']} ({which})", "storageclasses"))
     more["how"] = how
-    yield Symptom("storage.class-unset", POD, source, text, {**attributes, **more}, notes=tuple(notes))
+    attributes = {**case.attributes, **more}
+    return Symptom("storage.class-unset", POD, source, text, attributes, notes=tuple(notes))
 
 
 def _nothing_fits(
-    use: cl.Use,
-    claim: Body,
-    attributes: dict[str, str],
+    case: _Case,
     volumes: list[Body] | None,
     candidates: list[tuple[Body, list[Misfit]]],
     said: Event | None,
 ) -> Symptom:
+    name, claim = case.use.claim, case.claim
     ranked = sorted(candidates, key=lambda one: (len(one[1]), cl.name_of(one[0])))
     more: dict[str, str] = {}
-    notes: list[tuple[str, str]] = []
+    wanted = f'{cl.asked_text(claim)}, {", ".join(cl.modes(claim))}, class "{cl.class_of(claim) or ""}"'
+    notes = [(f"claim {name} asks for {wanted}", f"persistentvolumeclaim {name} spec")]
     for body, why in ranked[: cl.MANY]:
-        name = cl.name_of(body)
         reasons = (
             "; ".join(one.text for one in why) or "fits by itself, but not for a node that may take the pod"
         )
-        notes.append((f"{name} {reasons}", f"persistentvolume {name}"))
+        notes.append((f"{cl.name_of(body)} {reasons}", f"persistentvolume {cl.name_of(body)}"))
     if ranked:
         body, why = ranked[0]
         more["closest"] = cl.name_of(body)
@@ -201,86 +225,71 @@ def _nothing_fits(
             more["offered"] = str(offered)
     if volumes is not None:
         more["count"] = str(len(candidates))
-    wanted = f'{cl.asked_text(claim)}, {", ".join(cl.modes(claim))}, class "{cl.class_of(claim) or ""}"'
-    text = said.message if said else f"claim {use.claim} ({wanted}): no volume fits"
-    source = said.source if said else f"persistentvolumeclaim {use.claim} spec"
-    notes.insert(0, (f"claim {use.claim} asks for {wanted}", f"persistentvolumeclaim {use.claim} spec"))
-    return Symptom("storage.no-volume-fits", POD, source, text, {**attributes, **more}, notes=tuple(notes))
+    text = said.message if said else f"claim {name} ({wanted}): no volume fits"
+    source = said.source if said else f"persistentvolumeclaim {name} spec"
+    attributes = {**case.attributes, **more}
+    return Symptom("storage.no-volume-fits", POD, source, text, attributes, notes=tuple(notes))
 
 
-def _reserved(
-    snapshot: Snapshot, use: cl.Use, claim: Body, volume: str, attributes: dict[str, str]
-) -> Iterator[Symptom]:
+def _reserved(case: _Case) -> Iterator[Symptom]:
     """A claim that names its volume: the volume must exist, be free, and fit."""
-    read = cl.volume_read(volume)
-    answer = snapshot.answers.get(read)
-    attributes = {**attributes, "pv": volume}
-    source = f"persistentvolumeclaim {use.claim} spec.volumeName"
+    snapshot, claim = case.snapshot, case.use.claim
+    volume = str((case.claim.get("spec") or {}).get("volumeName"))
+    answer = snapshot.answers.get(cl.volume_read(volume))
+    attributes = {**case.attributes, "pv": volume}
+    source = f"persistentvolumeclaim {claim} spec.volumeName"
     if isinstance(answer, Absent):
         existing = cl.names(snapshot.items(cl.volumes_read()))
         if near := nearest(volume, existing):
             attributes["nearest"] = near[0]
-        text = f"claim {use.claim} asks for volume {volume}, which does not exist"
-        yield Symptom(
-            "storage.named-volume-unusable",
-            POD,
-            source,
-            text,
-            {**attributes, "problem": "missing", "why": "does not exist"},
-        )
-    elif isinstance(answer, Found) and (why := misfits(answer.body, claim)):
-        attributes["why"] = " and ".join(one.text for one in why)
-        attributes["problem"] = why[0].kind
-        text = f"claim {use.claim} asks for volume {volume}, which {attributes['why']}"
-        yield Symptom("storage.named-volume-unusable", POD, source, text, attributes)
+        attributes.update(problem="missing", why="does not exist")
+    elif isinstance(answer, Found) and (why := misfits(answer.body, case.claim)):
+        attributes.update(problem=why[0].kind, why=" and ".join(one.text for one in why))
+    else:
+        return
+    text = f"claim {claim} asks for volume {volume}, which {attributes['why']}"
+    yield Symptom("storage.named-volume-unusable", POD, source, text, attributes)
 
 
-def _provisioning(
-    snapshot: Snapshot,
-    pod: Body,
-    use: cl.Use,
-    claim: Body,
-    attributes: dict[str, str],
-    events: list[Event],
-    text: str,
-) -> Iterator[Symptom]:
-    del pod, text
-    body = snapshot.body(cl.class_read(attributes.get("class", ""))) or {}
-    provisioner = cl.provisioner_of(claim) or str(body.get("provisioner") or "")
-    if provisioner:
-        attributes = {**attributes, "provisioner": provisioner}
+def _provisioning(case: _Case) -> Iterator[Symptom]:
+    claim, body = case.use.claim, case.class_body
+    provisioner = cl.provisioner_of(case.claim) or str(body.get("provisioner") or "")
+    attributes = {**case.attributes, **({"provisioner": provisioner} if provisioner else {})}
     # Success and a new try both come after a failure: the newest of these words counts.
-    last = next(
-        (one for one in events if one.reason in ("ProvisioningFailed", "ProvisioningSucceeded")), None
-    )
+    last = case.event("ProvisioningFailed", "ProvisioningSucceeded")
     stale = bool(body and last and _CLASS_GONE.search(last.message))  # the class was made since
     if last and last.reason == "ProvisioningFailed" and not stale:
-        why = _shortened(last.message)
-        yield Symptom(
-            "storage.provisioning-failed", POD, last.source, last.message, {**attributes, "why": why}
-        )
+        # What it said before it only said that it is busy is worth more.
+        last = last if not slow(last.message) else _spoken(case, last)
+        attributes["why"] = _shortened(last.message)
+        yield Symptom("storage.provisioning-failed", POD, last.source, last.message, attributes)
         return
-    started = parse_time((claim.get("metadata") or {}).get("creationTimestamp"))
     waited = next(
-        (one for one in events[::-1] if one.reason in ("ExternalProvisioning", "Provisioning")), None
+        (one for one in case.events[::-1] if one.reason in ("ExternalProvisioning", "Provisioning")), None
     )
-    lazy = body.get("volumeBindingMode") == "WaitForFirstConsumer"
-    if not (waited or provisioner) or (lazy and not (cl.selected_node(claim) or waited)):
+    late = body.get("volumeBindingMode") == "WaitForFirstConsumer"
+    if not waited and (not provisioner or provisioner in STATIC):
         return
-    if not waited and not cl.provisioner_of(claim) and not body:
+    if not waited and (
+        (late and not cl.selected_node(case.claim)) or not (cl.provisioner_of(case.claim) or body)
+    ):
         return
-    if not waited and provisioner in STATIC:
-        return
-    since = (waited.first if waited and waited.first and lazy else None) or started
-    age = snapshot.clock - since if since else timedelta(0)
+    started = parse_time((case.claim.get("metadata") or {}).get("creationTimestamp"))
+    since = (waited.first if waited and waited.first and late else None) or started
+    age = case.snapshot.clock - since if since else timedelta(0)
     attributes["since"] = show_duration(age)
     name = "storage.provisioner-silent" if age >= _PATIENCE else "storage.provisioning"
-    notes, more = _driver_notes(snapshot, provisioner)
-    message = waited.message if waited else f"claim {use.claim} waits for provisioner {provisioner}"
-    source = waited.source if waited else f"persistentvolumeclaim {use.claim} metadata.annotations"
+    notes, more = _driver_notes(case.snapshot, provisioner)
+    message = waited.message if waited else f"claim {claim} waits for provisioner {provisioner}"
+    source = waited.source if waited else f"persistentvolumeclaim {claim} metadata.annotations"
     yield Symptom(name, POD, source, message, {**attributes, **more}, notes=tuple(notes))
     if more.get("driver_absent"):
         yield Symptom("storage.driver-unknown", POD, notes[0][1], notes[0][0])
+
+
+def _spoken(case: _Case, last: Event) -> Event:
+    told = [one for one in case.events if one.reason == "ProvisioningFailed" and not slow(one.message)]
+    return told[0] if told else last
 
 
 def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str, str]], dict[str, str]]:
@@ -303,29 +312,20 @@ def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str,
     return notes, {"driver_absent": "true", **({"nearest": near[0]} if near else {})}
 
 
-def _fixed_node(
-    snapshot: Snapshot,
-    pod: Body,
-    use: cl.Use,
-    claim: Body,
-    attributes: dict[str, str],
-    events: list[Event],
-    text: str,
-) -> Iterator[Symptom]:
+def _fixed_node(case: _Case) -> Iterator[Symptom]:
     """A pod with spec.nodeName passes the scheduler by, which alone picks the node of such a claim."""
-    del text
-    body = snapshot.body(cl.class_read(attributes.get("class", ""))) or {}
-    waits = any(one.reason in ("WaitForFirstConsumer", "WaitForPodScheduled") for one in events)
-    lazy = waits or body.get("volumeBindingMode") == "WaitForFirstConsumer"
-    if not lazy or waits_for_node(pod) or cl.selected_node(claim):
+    waits = case.event("WaitForFirstConsumer", "WaitForPodScheduled")
+    late = waits or case.class_body.get("volumeBindingMode") == "WaitForFirstConsumer"
+    if not late or waits_for_node(case.pod) or cl.selected_node(case.claim):
         return
-    message = f"claim {use.claim} waits for the scheduler to choose a node, and spec.nodeName passes it by"
-    source = f"persistentvolumeclaim {use.claim} status.phase"
-    yield Symptom("storage.claim-without-scheduler", POD, source, message, attributes)
+    claim = case.use.claim
+    message = f"claim {claim} waits for the scheduler to choose a node, and spec.nodeName passes it by"
+    source = f"persistentvolumeclaim {claim} status.phase"
+    yield Symptom("storage.claim-without-scheduler", POD, source, message, case.attributes)
 
 
 def _shortened(message: str) -> str:
     """The words of the driver, without the wrappers around them."""
     text = re.sub(r"^failed to provision volume with StorageClass \S+ ", "", message, flags=re.IGNORECASE)
-    text = re.sub(r"rpc error: code = \w+ desc = ", "", text)
-    return text.strip().splitlines()[0][:160] if text.strip() else message[:160]
+    told = telling(text, 160) or message[:160]
+    return f"its provisioner has not finished what it was asked before ({told})" if slow(text) else told

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
 
 from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.reads import list_of
 
 from ._awaits import services_read
+from ._selectors import Labels, labels_of, name_of, namespace_of, selects
+
+_SPACE_NAME = "kubernetes.io/metadata.name"
+_OUTSIDE = frozenset({"com", "io", "net", "org", "dev", "local", "internal", "cloud"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,46 +42,86 @@ def policies_read(namespace: str) -> Read:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """One end of a connection, as far as it is known; ``whole`` when its labels are all known."""
+
+    namespace: str = ""
+    labels: Labels = field(default_factory=dict)
+    whole: bool = False
+    address: str = ""
+    is_pod: bool = True
+
+
 def denied_by(snapshot: Snapshot, pod: Body, wanted: Wanted) -> Denial | None:
     """The policy in the way: this pod's own egress first, then the ingress of the Service it asks for."""
-    policies = snapshot.items(policies_read(snapshot.target.namespace)) or []
-    labels = (pod.get("metadata") or {}).get("labels") or {}
+    space = snapshot.target.namespace
+    policies = snapshot.items(policies_read(space)) or []
+    labels = labels_of(pod)
     mine = [one for one in policies if _applies(one, labels) and "Egress" in types_of(one)]
-    rules = [rule for one in mine for rule in (one.get("spec") or {}).get("egress") or []]
-    ports = _target_ports(snapshot, wanted)
-    if mine and not any(_allows_port(rule, ports) for rule in rules):
+    rules = [(one, rule) for one in mine for rule in (one.get("spec") or {}).get("egress") or []]
+    ports, there = _target_ports(snapshot, wanted), _there(snapshot, wanted)
+    if mine and not any(
+        _allows_port(rule, ports, wanted) and _allows_peer(rule.get("to"), there, space) for _, rule in rules
+    ):
         return Denial(mine[0], "egress", wanted, _number(ports, wanted))
-    if wanted.host == "dns":
+    if wanted.host == "dns" or there is None or not there.labels or not there.namespace:
         return None
-    return _denied_there(snapshot, labels, policies, wanted, ports)
-
-
-def _denied_there(
-    snapshot: Snapshot, labels: Mapping[str, str], policies: list[Body], wanted: Wanted, ports: set[str]
-) -> Denial | None:
-    """A policy in this namespace that shields the pods behind the Service from this pod."""
-    service = _service(snapshot, wanted.host)
-    selector = ((service or {}).get("spec") or {}).get("selector") or {}
-    if not selector:
-        return None
-    shields = [one for one in policies if _applies(one, selector) and "Ingress" in types_of(one)]
-    rules = [rule for one in shields for rule in (one.get("spec") or {}).get("ingress") or []]
-    if shields and not any(_allows_port(rule, ports) and _allows_peer(rule, labels) for rule in rules):
+    status = pod.get("status") or {}
+    here = _Peer(space, labels, whole=True, address=str(status.get("podIP") or ""))
+    shields = [
+        one
+        for one in snapshot.items(policies_read(there.namespace)) or []
+        if _applies(one, there.labels) and "Ingress" in types_of(one)
+    ]
+    entries = [rule for one in shields for rule in (one.get("spec") or {}).get("ingress") or []]
+    if shields and not any(
+        _allows_port(rule, ports, wanted) and _allows_peer(rule.get("from"), here, there.namespace)
+        for rule in entries
+    ):
         return Denial(shields[0], "ingress", wanted, _number(ports, wanted))
     return None
 
 
+def named_namespace(host: str, own: str) -> str:
+    """The namespace that a host name of the cluster names, or the pod's own."""
+    parts = host.rstrip(".").split(".")
+    if len(parts) == 2 or (len(parts) > 2 and parts[2] == "svc"):
+        return parts[1] if not parts[1].isdigit() and parts[1] not in _OUTSIDE else own
+    return own
+
+
+def _there(snapshot: Snapshot, wanted: Wanted) -> _Peer | None:
+    """Who is at the other end: the pods of a Service, an address outside, or nobody that is known."""
+    if wanted.host == "dns":
+        return None
+    service = _service(snapshot, wanted.host)
+    if service is not None:
+        selector = (service.get("spec") or {}).get("selector") or {}
+        space = namespace_of(service) or named_namespace(wanted.host, snapshot.target.namespace)
+        return _Peer(space, selector)
+    try:
+        address = ip_address(wanted.host)
+    except ValueError:
+        return None
+    return _Peer(address=wanted.host, is_pod=not address.is_global)
+
+
 def _service(snapshot: Snapshot, host: str) -> Body | None:
-    for one in snapshot.items(services_read(snapshot.target.namespace)) or []:
-        spec = one.get("spec") or {}
-        if host and host in {(one.get("metadata") or {}).get("name"), spec.get("clusterIP")}:
-            return one
-        name, _, rest = host.partition(".")
+    """The Service that this host is: by its name (with its namespace) or by its address."""
+    own = snapshot.target.namespace
+    space = named_namespace(host, own)
+    for one in snapshot.items(services_read(space)) or []:
+        name = name_of(one)
         if (
-            rest
-            and name == (one.get("metadata") or {}).get("name")
-            and rest.startswith(snapshot.target.namespace)
+            host == name
+            or f"{host.rstrip('.')}.".startswith(f"{name}.{space}.svc.")
+            or host == f"{name}.{space}"
         ):
+            return one
+    for one in snapshot.items(services_read(own)) or []:
+        spec = one.get("spec") or {}
+        if host and host in (spec.get("clusterIPs") or [spec.get("clusterIP")]):
             return one
     return None
 
@@ -105,54 +149,70 @@ def types_of(policy: Body) -> tuple[str, ...]:
     return ("Ingress", "Egress") if spec.get("egress") else ("Ingress",)
 
 
-def _applies(policy: Body, labels: Mapping[str, str]) -> bool:
+def _applies(policy: Body, labels: Labels) -> bool:
     return selects((policy.get("spec") or {}).get("podSelector") or {}, labels)
 
 
-def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Whether a label selector selects these labels; an empty one selects all."""
-    if any(labels.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
-        return False
-    return all(_expression(one, labels) for one in selector.get("matchExpressions") or [])
-
-
-def _expression(one: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    value, values = labels.get(str(one.get("key"))), one.get("values") or []
-    results = {
-        "In": value in values,
-        "NotIn": value not in values,
-        "Exists": value is not None,
-        "DoesNotExist": value is None,
-    }
-    return results.get(str(one.get("operator")), False)
-
-
-def _allows_port(rule: Body, ports: set[str]) -> bool:
-    """Whether the rule may allow one of the ports. A named port may be any: it has the benefit of doubt."""
+def _allows_port(rule: Body, ports: set[str], wanted: Wanted) -> bool:
+    """Whether the rule may allow one of the ports; a named one that cannot be resolved is given the doubt."""
     listed = rule.get("ports") or []
     if not listed or not ports:
         return not listed or not ports
-    for one in listed:
-        low = one.get("port")
-        if low is None or str(low) in ports or not str(low).isdigit():
-            return True
-        if one.get("endPort") and any(
-            port.isdigit() and int(low) <= int(port) <= int(one["endPort"]) for port in ports
-        ):
-            return True
-    return False
+    protocol = "UDP" if wanted.host == "dns" else "TCP"
+    return any(_is_open(one, ports) for one in listed if (one.get("protocol") or "TCP") == protocol)
 
 
-def _allows_peer(rule: Body, labels: Mapping[str, str]) -> bool:
-    peers = rule.get("from") or []
-    if not peers:
+def _is_open(one: Body, ports: set[str]) -> bool:
+    low, high = one.get("port"), one.get("endPort")
+    if low is None or str(low) in ports:
         return True
-    for one in peers:
-        if one.get("ipBlock") is not None or one.get("namespaceSelector") is not None:
-            return True  # not judged here: it may well let the pod in
-        if selects(one.get("podSelector") or {}, labels):
+    if not str(low).isdigit():
+        # Service and policy may call the pods' port by different names only if the pods do not say.
+        return not any(not port.isdigit() for port in ports)
+    return bool(high) and any(port.isdigit() and int(low) <= int(port) <= int(str(high)) for port in ports)
+
+
+def _allows_peer(peers: Sequence[Body] | None, other: _Peer | None, own: str) -> bool:
+    """Whether one of the peers may be the other end; ``own`` is the namespace of the policy."""
+    if not peers or other is None:
+        return True
+    return any(_is_peer(one, other, own) for one in peers)
+
+
+def _is_peer(one: Body, other: _Peer, own: str) -> bool:
+    block = one.get("ipBlock")
+    if block is not None:
+        return _in_block(block, other)
+    if not other.is_pod:
+        return False
+    spaces, pods = one.get("namespaceSelector"), one.get("podSelector")
+    if spaces is None:
+        if other.namespace and other.namespace != own:
+            return False
+    elif other.namespace and not _may_select(spaces, {_SPACE_NAME: other.namespace}, whole=False):
+        return False
+    return pods is None or _may_select(pods, other.labels, whole=other.whole)
+
+
+def _in_block(block: Body, other: _Peer) -> bool:
+    """Whether the address is in the block; that of a Service's pods is not known."""
+    try:
+        wide, narrow = ip_network(str(block.get("cidr")), strict=False), block.get("except") or []
+        if not other.address:
             return True
-    return False
+        address = ip_address(other.address)
+        return address in wide and not any(address in ip_network(str(one), strict=False) for one in narrow)
+    except ValueError:
+        return True
+
+
+def _may_select(selector: Body, labels: Labels, *, whole: bool) -> bool:
+    """Whether a selector can match labels of which, unless ``whole``, there may be more."""
+    known = {
+        key: value for key, value in (selector.get("matchLabels") or {}).items() if whole or key in labels
+    }
+    expressions = [one for one in selector.get("matchExpressions") or [] if whole or one.get("key") in labels]
+    return selects({"matchLabels": known, "matchExpressions": expressions}, labels)
 
 
 def rules_text(denial: Denial) -> str:

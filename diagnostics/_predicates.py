@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from poddoctor.pod.pattern import lazy
 from . import _resources as res
 from . import _selectors as sel
 from ._affinity import PodRules
-from ._world import World
+from ._world import World, claim_names
 
 # Set on purpose so that ordinary pods stay away: control planes, and nodes that are no machines.
 _CONTROL_PLANE = lazy(
@@ -24,6 +24,8 @@ _STATE = lazy(
     r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$"
     r"|agent-not-ready$|^karpenter\.sh/(?:unregistered|disrupted|disruption)$|^ToBeDeletedByClusterAutoscaler$"
 )
+_OS = "kubernetes.io/os"
+_CLOSED = ("cordoned", "control-plane", "node-state", "taint", "selector", "affinity")
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
 _ZONES = (
     "topology.kubernetes.io/zone",
@@ -51,12 +53,16 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One node with all that keeps the pod off it. ``complete`` is false when its pods are not known."""
+    """One node with all that keeps the pod off it.
+
+    ``seen`` when its pods are known, ``complete`` when all is known that could keep the pod off it.
+    """
 
     node: Body
     failures: tuple[Failure, ...]
     complete: bool
     free: Mapping[str, Decimal]
+    seen: bool = True
 
     @property
     def name(self) -> str:
@@ -73,34 +79,82 @@ class Verdict:
         return [one for one in self.failures if one.kind in kinds]
 
 
-def judge(world: World) -> list[Verdict]:
-    """Every node's verdict, in the order of the list."""
-    rules = PodRules(world) if world.everywhere else None
+def judge(world: World, only: Collection[str] | None = None) -> list[Verdict]:
+    """Every node's verdict (or that of the nodes in ``only``), in the order of the list."""
+    rules = PodRules(world) if world.pods is not None else None
     asked = res.pod_requests(world.pod)
     placed = world.by_node()
-    return [_judge_one(world, rules, asked, node, placed.get(sel.name_of(node), [])) for node in world.nodes]
+    alike = _Alike(world, asked)
+    # What other pods' rules refuse is known only when all pods are, and matters when the scheduler says so.
+    taken = _taken_claims(world)
+    certain = world.everywhere or (world.ruled and not world.refused)
+    found = []
+    for node in world.nodes:
+        name = sel.name_of(node)
+        if only is not None and name not in only:
+            continue
+        seen = world.knows_pods_on(name)
+        failures, free = _judge_one(world, asked, node, placed.get(name, [])) if seen else alike.judge(node)
+        if rules is not None:
+            failures = (*failures, *taken, *_broken(rules, node))
+        found.append(Verdict(node, failures, seen and certain, free, seen=seen))
+    return found
+
+
+def in_question(verdict: Verdict) -> bool:
+    """Whether the node's own fields leave it open to the pod: what stands on it decides."""
+    return not verdict.of(*_CLOSED)
+
+
+class _Alike:
+    """Nodes whose pods are not known are judged once for all that are alike in what matters."""
+
+    def __init__(self, world: World, asked: Mapping[str, Decimal]) -> None:
+        self.world, self.asked = world, asked
+        self.known: dict[tuple[object, ...], tuple[tuple[Failure, ...], Mapping[str, Decimal]]] = {}
+        self.keys, self.by_name = _label_keys(world)
+
+    def judge(self, node: Body) -> tuple[tuple[Failure, ...], Mapping[str, Decimal]]:
+        spec, status, labels = node.get("spec") or {}, node.get("status") or {}, sel.labels_of(node)
+        taints = spec.get("taints")
+        sort = (
+            bool(spec.get("unschedulable")),
+            str(taints) + str(status.get("conditions")) if taints else "",
+            tuple((status.get("allocatable") or status.get("capacity") or {}).items()),
+            tuple(labels.get(key) for key in self.keys),
+            sel.name_of(node) if self.by_name else "",
+        )
+        if sort not in self.known:
+            self.known[sort] = _judge_one(self.world, self.asked, node, None)
+        return self.known[sort]
+
+
+def _label_keys(world: World) -> tuple[list[str], bool]:
+    """The labels of nodes that rules look at, and whether they look at the node's name."""
+    terms = list(sel.required_terms(world.pod) or [])
+    for _, volume in world.volumes:
+        terms += volume_terms(volume) or []
+    keys = {str(one.get("key")) for term in terms for one in term.get("matchExpressions") or []}
+    keys |= set((world.pod.get("spec") or {}).get("nodeSelector") or {})
+    keys |= set(_ZONES) if world.volumes else set()
+    return sorted({*keys, _OS}), any(term.get("matchFields") for term in terms)
 
 
 def _judge_one(
-    world: World, rules: PodRules | None, asked: Mapping[str, Decimal], node: Body, placed: list[Body]
-) -> Verdict:
-    name = sel.name_of(node)
-    failures = [
-        *_cordon_and_taints(world.pod, node),
-        *_selection(world.pod, node),
-    ]
-    complete = world.knows_pods_on(name)
-    pods = placed if complete else []
-    if complete:
-        failures += _ports(world.pod, pods)
-    room, free = _room(asked, node, pods, complete=complete)
-    failures += room
-    failures += _volumes(world, node)
-    if rules is not None:
-        for miss in rules.misses(node):
-            facts = {"topology_key": miss.topology, "selector_wanted": miss.selector, **dict(miss.facts)}
-            failures.append(Failure(miss.kind, miss.text, facts, index=miss.index, pods=miss.pods))
-    return Verdict(node, tuple(failures), complete and (world.everywhere or rules is not None), free)
+    world: World, asked: Mapping[str, Decimal], node: Body, placed: list[Body] | None
+) -> tuple[tuple[Failure, ...], Mapping[str, Decimal]]:
+    """The node's failures and what is free on it; ``placed`` is None when its pods are not known."""
+    failures = [*_cordon_and_taints(world.pod, node), *_selection(world.pod, node)]
+    if placed is not None:
+        failures += _ports(world.pod, placed)
+    room, free = _room(asked, node, placed or [], complete=placed is not None)
+    return (*failures, *room, *_volumes(world, node)), free
+
+
+def _broken(rules: PodRules, node: Body) -> Iterable[Failure]:
+    for miss in rules.misses(node):
+        facts = {"topology_key": miss.topology, "selector_wanted": miss.selector, **dict(miss.facts)}
+        yield Failure(miss.kind, miss.text, facts, index=miss.index, pods=miss.pods)
 
 
 def _cordon_and_taints(pod: Body, node: Body) -> Iterable[Failure]:
@@ -245,6 +299,23 @@ def _shortage(kind: str, resource: str, asked: Decimal, total: Decimal, free: De
             f"(short by {numbers['short']})"
         )
     return Failure(kind, text, numbers, resource=resource, short=short, share=share)
+
+
+def _taken_claims(world: World) -> list[Failure]:
+    """Claims for one pod at a time that another pod uses: no node takes a second one."""
+    alone = [claim for claim, volume in world.volumes if "ReadWriteOncePod" in _modes(volume)]
+    found = []
+    for pod in world.pods or ():
+        same = sel.namespace_of(pod) == world.namespace and (pod.get("spec") or {}).get("nodeName")
+        for claim in sorted(set(alone) & set(claim_names(pod))) if same and alone else ():
+            text = f"claim {claim} is ReadWriteOncePod, and pod {sel.name_of(pod)} uses it"
+            holder = f"{sel.namespace_of(pod)}/{sel.name_of(pod)}"
+            found.append(Failure("rwop", text, {"claim": claim, "holder": holder}, pods=(holder,)))
+    return found[:1]
+
+
+def _modes(volume: Body) -> list[str]:
+    return [str(one) for one in (volume.get("spec") or {}).get("accessModes") or []]
 
 
 def volume_terms(volume: Body) -> list[Body] | None:

@@ -187,9 +187,13 @@ def why(probe: Probe, failure: str, text: str) -> str:
     """The failure in a few words, for a title."""
     port = probe.port or probe.port_name
     request = f"GET {probe.path} on port {port}" if probe.handler == "http" else f"port {port}"
+    if probe.host:
+        # It does not ask the pod at all, unless the host happens to be the pod's own address.
+        request += f" of host {probe.host}, not of the pod,"
     command = shorten(" ".join(probe.command).replace("\n", " "), 40)
     phrases = {
-        "refused": f"connection refused on port {port}",
+        "refused": f"connection refused on port {port}"
+        + (f" of host {probe.host}, not of the pod" if probe.host else ""),
         "not-found": f"{request} answers 404",
         "http-error": f"{request} answers {status_code(text)}",
         "scheme": f"port {port} does not speak {probe.scheme}",

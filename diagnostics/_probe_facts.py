@@ -48,6 +48,37 @@ def last_unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, Unhea
     return last
 
 
+class _Answered(Event):
+    """What the kubelet would have said, as the program's own access log has it."""
+
+    __slots__ = ()
+
+    @property
+    def source(self) -> str:
+        """The log that it stands in."""
+        return f"log {self.container}"
+
+
+def from_access_log(snapshot: Snapshot, one: Container, probe: Probe) -> Unhealthy | None:
+    """The error that a program last answered the probe with, where its events are gone but its log is not."""
+    if probe.handler != "http" or probe.path == "/":
+        return None
+    asked = re.compile(rf'"(?:GET|HEAD) {re.escape(probe.path)} HTTP/[\d.]+" (\d{{3}})\b')
+    for read in log_reads(snapshot, one.name)[:: -1 if one.is_running else 1]:
+        found = [
+            hit[1] for line in (log_text(snapshot, read) or "").splitlines() if (hit := asked.search(line))
+        ]
+        if found and found[-1] >= "400":
+            text = f"HTTP probe failed with statuscode: {found[-1]}"
+            said = f'"GET {probe.path}" is answered {found[-1]}'
+            count = sum(status == found[-1] for status in found)
+            event = _Answered("", "Unhealthy", "Warning", said, None, None, count, one.name, "", "")
+            return Unhealthy(probe.kind, True, text, event)
+        if found:
+            return None
+    return None
+
+
 def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Evidence on which port is the right one."""
     if values.get("failure") != "refused":

@@ -18,7 +18,7 @@ from ._probe_facts import Unhealthy, attributes_of, grace_of, port_notes
 _KILLING = lazy(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
 _OUTLIVED = (timedelta(seconds=90), timedelta(minutes=5))
-_SIGNALS = (137, 143)
+_SIGNALS = (137, 143, 130, -1073741510)
 _STARTING = lazy(
     r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
     r"importing|compiling|preparing|restoring|replaying)"
@@ -246,11 +246,16 @@ def ends_often(one: Container, clock: datetime) -> bool:
 
 
 def event_symptom(
-    one: Container, seen: Unhealthy, values: Mapping[str, str], *, past: bool = False
+    one: Container,
+    seen: Unhealthy,
+    values: Mapping[str, str],
+    *,
+    past: bool = False,
+    notes: tuple[tuple[str, str], ...] = (),
 ) -> Symptom:
     """The kubelet's Unhealthy event, with all that is known of the probe."""
     text = shorten(seen.event.message, 300) + (f" ({seen.event.count} times)" if seen.event.count > 1 else "")
     attributes = {key: value for key, value in values.items() if value}
     return Symptom(
-        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past
+        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past, notes
     )

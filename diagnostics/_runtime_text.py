@@ -35,6 +35,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("device", r"while adding custom device \\*[\"'](?P<device>[^\"'\\]+)"),
     ("device", r"(?:lstat|stat|open) (?P<device>/dev/[^:\s]+): no such (?:file|device)"),
     ("device", r"failed to set devices mapping|could not select device driver"),
+    ("too-long", r"argument list too long"),
     ("no-command", r"[Nn]o command specified|args must not be empty|process\.args.{0,20}(?:empty|must)"),
     ("interpreter", rf"exec container process \(missing dynamic library\?\) {_NAME}"),
     ("interpreter", rf"exec container process {_NAME}: No such file or directory"),

@@ -32,6 +32,11 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("pause-image", r"(?:pull\w*|create) (?:the )?(?:pod )?(?:infra|pause|sandbox) (?:container )?image"),
     ("pause-image", r"initializing source docker://(?P<image_ref>[^\s]*pause[^\s:]*(?::[\w.-]+)?)"),
     (
+        "user-namespaces",
+        r"can't set `?spec\.hostUsers|does not support user namespaces|user namespaces are not supported",
+    ),
+    ("user-namespaces", r"idmap mounts? (?:is|are) not supported|failed to set MOUNT_ATTR_IDMAP"),
+    (
         "attachment-missing",
         (
             r"(?:cannot find a network-attachment-definition|could not find network attachment"
@@ -62,7 +67,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("ip-exhausted", r"ran out of IP"),
     ("ip-exhausted", r"failed to assign an IP address to container|failed to assign IP"),
     ("ip-exhausted", r"InsufficientFreeAddressesInSubnet|InsufficientCidrBlocks"),
-    ("ip-exhausted", r"not enough free (?:ip|IP)"),
+    ("ip-exhausted", r"not enough (?:free )?(?:ip|IP)|SubnetFull|[Ss]ubnet \S+ is full"),
     ("ip-exhausted", r"IPAM allocated only 0|no configured Calico pools"),
     ("ip-exhausted", r"[Ff]ailed to request (?:1 )?IPv[46] addresses|Could not allocate IP in range"),
     ("ip-exhausted", r"no available (?:addresses|IPs?)\b|No available addresses"),
@@ -107,6 +112,10 @@ _DELEGATE = lazy(
     r"|failed to (?:set ?up|configure) (?:pod|network)"
 )
 _IDS = lazy(r"\\*\"?[0-9a-f]{64}\\*\"?|\([0-9a-f]{64}\)")
+_TAGS = lazy(r"^(?:\[[^\]]*\] )+")
+_DOCKER = lazy(
+    r"networkPlugin cni failed to set up pod \S+ network: (?P<why>.*?)(?:, failed to clean up sandbox.*)?\]?$"
+)
 _WRAPPERS = lazy(
     r"failed \(add\)[^:]*:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
     r"|desc = |Failed to create pod sandbox: |CNI request failed with status \d+: '?"
@@ -149,5 +158,10 @@ def read_sandbox(message: str) -> tuple[str, dict[str, str]]:
 
 def tell(message: str) -> str:
     """The last words in the chain of wrappers: what the plugin or the runtime itself said."""
-    text = _WRAPPERS.split(_IDS.sub("", message))[-1].strip(" :")
-    return (text.splitlines() or [""])[0].strip()[:180]
+    if pair := _DOCKER.search(message):
+        message = pair["why"]
+    text = _WRAPPERS.split(_IDS.sub("", message))[-1]
+    line = (text.strip(" :").splitlines() or [""])[0]
+    line = _TAGS.sub("", line.strip())
+    line = " ".join(line.replace('"transport: Error while dialing: ', "").split()).strip(" :'")
+    return (line.removesuffix('"') if line.count('"') % 2 else line)[:180]

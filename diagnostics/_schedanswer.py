@@ -2,24 +2,42 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from poddoctor.model import POD, Body, Snapshot, Symptom
-from poddoctor.pod.reads import found, list_of
+from poddoctor.pod.pattern import lazy
+from poddoctor.pod.reads import Event, found, list_of
+from poddoctor.pod.units import show_duration
 
 from . import _advice as advice
+from . import _capacity as capacity
 from . import _choice as choice
 from . import _predicates as predicates
 from . import _resources as res
 from . import _selectors as sel
 from . import _world as world_
+from ._nodetable import table
 from ._predicates import Verdict
 from ._schedmessage import Message
-from ._schedwords import autoscaler, words
+from ._schedwords import autoscaler, scale_limit, scale_up, words
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
 ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
 _OF_STORAGE = ("rwop", "unbindable", "pv-lost")
+# Reasons without a cause of their own, in plain words: the scheduler's are hard to read.
+_PLAIN = {
+    "rwop": "Its claim is ReadWriteOncePod, and another pod uses it",
+    "disk": "A disk that it names is attached to another pod's node, or used there",
+    "csi-missing": "The CSI driver of its volume does not run on any node that would do",
+    "pv-lost": "A claim of it is bound to a volume that no longer exists",
+    "unbindable": "No volume that its claims could bind can be used on any node that would do",
+    "features": "The kubelets of the nodes lack a feature that it needs",
+}
+_BEFORE_SELECTION = ("taint", "cordoned", "node-state")
+_FARGATE = lazy(r"^Pod not supported on Fargate|^Misconfigured Fargate Profile|^fargate\b")
+_NO_PROFILE = "No Fargate profile takes it: no selector of one matches its namespace and labels"
 _NAMES = {
     "resources": "scheduling.no-room",
     "exceeds": "scheduling.too-large",
@@ -38,11 +56,12 @@ _NAMES = {
     "attach-limit": "scheduling.attach-limit",
     "no-nodes": "scheduling.no-nodes",
     "node-name": "scheduling.node-name",
+    "pv-storage": "scheduling.storage-capacity",
 }
 
 
 def judged(snapshot: Snapshot, pod: Body, message: Message, *, claimed: bool) -> Iterable[Symptom]:
-    world = world_.world_of(snapshot, pod)
+    world = world_.world_of(snapshot, pod, refused="existing-anti-affinity" in message.kinds)
     verdicts = predicates.judge(world) if world else None
     picked = choice.choose(verdicts, message)
     text, source = words(snapshot, pod)
@@ -58,7 +77,27 @@ def judged(snapshot: Snapshot, pod: Body, message: Message, *, claimed: bool) ->
         return
     if picked.kind in _OF_STORAGE and _claims_read(snapshot, pod):
         return
-    yield _answer(snapshot, pod, world, verdicts or [], picked, message)
+    told = answer(snapshot, pod, world, verdicts or [], picked, message)
+    coming = scale_up(snapshot)
+    yield told if coming is None else _on_its_way(snapshot, coming, told)
+
+
+def _on_its_way(snapshot: Snapshot, event: Event, told: Symptom) -> Symptom:
+    """An autoscaler has found that a new node takes the pod: why none does now is then only evidence."""
+    facts = {"autoscaler": event.component or "autoscaler", "said": event.message}
+    if event.time:
+        facts["age"] = show_duration(snapshot.clock - event.time)
+    notes = ((told.text, told.source), *(one for one in told.notes if one[0] != event.message))
+    return Symptom(
+        "scheduling.scale-up",
+        POD,
+        event.source,
+        event.message,
+        facts,
+        event.time,
+        notes=notes,
+        table=told.table,
+    )
 
 
 def _claims_read(snapshot: Snapshot, pod: Body) -> bool:
@@ -73,10 +112,15 @@ def _general(kind: str, text: str, source: str, message: Message) -> Symptom:
     if kind == "claim":
         return Symptom("scheduling.claim", POD, source, text, {"problem": "said"})
     reason = message.whole or max(message.reasons, key=lambda one: one.count).text
-    return Symptom("scheduling.unschedulable", POD, source, text, {"reason": reason, "kind": kind})
+    facts = {"reason": reason, "kind": kind}
+    if kind in _PLAIN:
+        facts["plain"] = _PLAIN[kind]
+    elif _FARGATE.match(reason):
+        facts["kind"] = "stated"
+    return Symptom("scheduling.unschedulable", POD, source, text, facts)
 
 
-def _answer(
+def answer(
     snapshot: Snapshot,
     pod: Body,
     world: world_.World | None,
@@ -86,27 +130,56 @@ def _answer(
 ) -> Symptom:
     """The symptom of the chosen kind, with the facts that titles and commands need."""
     text, source = words(snapshot, pod)
-    kind = _split(pod, picked.kind, message) if picked.basis == "message" else picked.kind
+    kind = _split(pod, picked, message) if picked.basis == "message" else picked.kind
     name = _NAMES.get(kind)
     if name is None:
         return _general("claim" if kind == "claim" else kind, text, source, message)
-    facts = {"kind": kind, "basis": picked.basis, **_counts(picked, verdicts, message)}
+    facts = {
+        "kind": kind,
+        "basis": picked.basis,
+        **_counts(replace(picked, kind=kind), verdicts, message, world),
+    }
     facts.update(_from_message(pod, kind, message))
     if world is not None and picked.nodes:
         facts.update(_facts(advice.Template(snapshot, pod), world, kind, picked, verdicts))
     elif kind == "taint" and facts.get("taint_key"):
         facts.update(advice.toleration_of(advice.Template(snapshot, pod), facts))
+    elif kind in ("selector", "affinity"):
+        facts.update(_others(message))
+    if facts.get("taint_key") == "eks.amazonaws.com/compute-type":
+        facts["fargate"] = _NO_PROFILE
+    if limit := scale_limit(snapshot):
+        facts["scale_limit"] = limit
+    more, of_storage = _of_storage(snapshot, pod, kind)
+    facts.update(more)
     resource = facts.get("resource", "")
     if kind in ("resources", "exceeds") and _extended(resource, facts):
         name = "scheduling.extended-resource"
-    notes = _notes(picked, verdicts, world)
-    if kind == "attach-limit":
-        notes = (*_attached(snapshot), *notes)
+    notes = (*of_storage, *_notes(picked, verdicts, world, message), *_system(pod, verdicts))
     notes = (*notes, *autoscaler(snapshot))
+    rows = table(verdicts)
     if picked.basis == "message":
-        return Symptom(name, POD, source, text, facts, notes=notes)
+        return Symptom(name, POD, source, text, facts, notes=notes, table=rows)
     said, where = notes[0] if notes else (text, source)
-    return Symptom(name, POD, where, said, facts, notes=notes[1:])
+    return Symptom(name, POD, where, said, facts, notes=notes[1:], table=rows)
+
+
+def _of_storage(
+    snapshot: Snapshot, pod: Body, kind: str
+) -> tuple[Mapping[str, str], tuple[tuple[str, str], ...]]:
+    """What other objects say of volumes: facts and notes."""
+    if kind == "pv-storage":
+        return capacity.explain(snapshot, pod)
+    return {}, tuple(_attached(snapshot)) if kind == "attach-limit" else ()
+
+
+def _system(pod: Body, verdicts: Sequence[Verdict]) -> Iterable[tuple[str, str]]:
+    """The operating system that the pod is for, when no node runs it: the scheduler does not look at it."""
+    system = ((pod.get("spec") or {}).get("os") or {}).get("name")
+    nodes = [sel.labels_of(one.node).get("kubernetes.io/os") for one in verdicts]
+    if system and nodes and all(nodes) and system not in nodes:
+        have = ", ".join(sorted({str(one) for one in nodes}))
+        yield f"the pod is for {system}, and all {len(nodes)} nodes run {have}", "pod.spec.os.name, nodes"
 
 
 def _extended(resource: str, facts: Mapping[str, str]) -> bool:
@@ -114,13 +187,35 @@ def _extended(resource: str, facts: Mapping[str, str]) -> bool:
     return "/" in resource or (resource.startswith("hugepages-") and facts.get("advertised") == "no")
 
 
-def _split(pod: Body, kind: str, message: Message) -> str:
+def _split(pod: Body, picked: choice.Choice, message: Message) -> str:
     """The finer kind behind one wording of the scheduler, from the pod alone."""
-    if kind == "affinity" and (pod.get("spec") or {}).get("nodeSelector"):
-        return "selector"
-    if kind == "resources" and _absurd(pod, message):
+    if picked.kind == "affinity":
+        bar = "" if picked.nodes else _bar_of_the_chosen(pod, message)
+        return bar or ("selector" if (pod.get("spec") or {}).get("nodeSelector") else "affinity")
+    if picked.kind == "resources" and _absurd(pod, message):
         return "exceeds"
-    return kind
+    return picked.kind
+
+
+def _bar_of_the_chosen(pod: Body, message: Message) -> str:
+    """What closes the one node that the pod selects by name or role, when nodes fell to an earlier filter.
+
+    Taints are looked at before labels: the node that it means is probably among those.
+    """
+    keys = set((pod.get("spec") or {}).get("nodeSelector") or {})
+    by_role = any(key.startswith("node-role.kubernetes.io/") for key in keys)
+    only = bool(_only_node(pod))
+    if not (by_role or only or "kubernetes.io/hostname" in keys):
+        return ""
+    counts = Counter[str]()
+    for one in message.reasons:
+        counts[one.kind] += one.count
+    for kind in ("cordoned", "node-state"):
+        if counts[kind]:
+            return kind
+    # One tainted node is mostly the control plane; a second one is not.
+    tainted = counts["taint"] + (counts["control-plane"] if by_role else 0)
+    return "taint" if tainted > (0 if by_role or only else 1) else ""
 
 
 def _absurd(pod: Body, message: Message) -> bool:
@@ -131,17 +226,28 @@ def _absurd(pod: Body, message: Message) -> bool:
     return huge or hopeless
 
 
-def _counts(picked: choice.Choice, verdicts: Sequence[Verdict], message: Message) -> dict[str, str]:
-    total = len(verdicts) or message.total
+def _counts(
+    picked: choice.Choice, verdicts: Sequence[Verdict], message: Message, world: world_.World | None
+) -> dict[str, str]:
+    """How many nodes there are, and how many of them the reason keeps from taking the pod."""
+    total, hit = len(verdicts) or message.total or 0, len(picked.nodes)
     named = predicates.IN_MESSAGE.get(picked.kind, picked.kind)
     said = max((one.count for one in message.reasons if one.kind == named), default=0)
-    hit = len(picked.nodes) or said
+    if world is not None and not world.everywhere and (unseen(verdicts) or world.more_nodes):
+        # Only some nodes were judged in full: the scheduler has judged them all.
+        total, hit = max(total, message.total or 0), max(hit, said)
+    hit = hit or said
     facts = {"nodes_total": str(total)} if total else {}
     if hit:
         facts["nodes_hit"] = f"{hit} node{'s' if hit > 1 else ''}"
     if picked.nodes:
         facts["nearest"] = picked.nodes[0].name
     return facts
+
+
+def unseen(verdicts: Sequence[Verdict]) -> int:
+    """Of how many nodes that are open to the pod the pods are not known."""
+    return sum(1 for one in verdicts if not one.seen and predicates.in_question(one))
 
 
 def _from_message(pod: Body, kind: str, message: Message) -> dict[str, str]:
@@ -156,25 +262,41 @@ def _from_message(pod: Body, kind: str, message: Message) -> dict[str, str]:
         return {**facts, "resource": best[0]} if best else facts
     if kind in ("taint", "node-state"):
         return _taint_named(kind, message)
+    if kind in ("selector", "affinity"):
+        return _selection_named(pod, kind)
+    return _ports_named(pod) if kind == "ports" else {}
+
+
+def _others(message: Message) -> dict[str, str]:
+    """Nodes that fell to an earlier filter: it is not known whether these would match."""
+    early = [one for one in message.reasons if one.kind in _BEFORE_SELECTION]
+    if not early:
+        return {}
+    return {"others": ", ".join(f"{one.count} {one.text.removeprefix('node(s) ')}" for one in early)}
+
+
+def _selection_named(pod: Body, kind: str) -> dict[str, str]:
     if kind == "selector":
         wanted = (pod.get("spec") or {}).get("nodeSelector") or {}
         text = ",".join(f"{key}={value}" for key, value in sorted(wanted.items()))
         return {"selector_all": text, **({"wanted": text} if len(wanted) == 1 else {})}
-    if kind == "affinity":
-        terms = sel.required_terms(pod) or []
-        both = (
-            [*(terms[0].get("matchExpressions") or []), *(terms[0].get("matchFields") or [])] if terms else []
-        )
-        if len(terms) == 1 and len(both) == 1:
-            return {"expression": sel.show_requirement(both[0])}
-    if kind == "ports" and (ports := predicates.host_ports(pod)) and len(ports) == 1:
+    terms = sel.required_terms(pod) or []
+    both = [*(terms[0].get("matchExpressions") or []), *(terms[0].get("matchFields") or [])] if terms else []
+    return {"expression": sel.show_requirement(both[0])} if len(terms) == 1 and len(both) == 1 else {}
+
+
+def _ports_named(pod: Body) -> dict[str, str]:
+    if (ports := predicates.host_ports(pod)) and len(ports) == 1:
         return {"host_port": str(ports[0][0]), "protocol": ports[0][1]}
     return {}
 
 
 def _taint_named(kind: str, message: Message) -> dict[str, str]:
     """The taint, where an older scheduler names it."""
-    taints = [one.taint for one in message.reasons if one.kind == kind and one.taint[0]]
+    named = [one for one in message.reasons if one.taint[0]]
+    taints = [one.taint for one in named if one.kind == kind] or [
+        one.taint for one in named if one.kind == "control-plane" and kind == "taint"
+    ]
     if not taints:
         return {}
     shown = [f"{key}={value}" if value else key for key, value in taints]
@@ -224,7 +346,7 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
         if res.amounts((one.get("status") or {}).get("capacity")).get(resource)
     ]
     if not has:
-        facts["absent_resource"] = resource
+        facts["absent_resource" if "/" in resource else "absent_pages"] = resource
     if sick and not has:
         facts["unhealthy_on"] = ", ".join(sick[:3])
     if only := _only_node(world.pod):
@@ -248,7 +370,7 @@ def _only_node(pod: Body) -> str:
 
 
 def _notes(
-    picked: choice.Choice, verdicts: Sequence[Verdict], world: world_.World | None
+    picked: choice.Choice, verdicts: Sequence[Verdict], world: world_.World | None, message: Message
 ) -> tuple[tuple[str, str], ...]:
     """One line for each group of nodes that fail alike, the nearest first."""
     order = {one.name: index for index, one in enumerate(picked.nodes)}
@@ -265,10 +387,13 @@ def _notes(
         text = f"as the objects show it now, {some(list(picked.fitting))} would take the pod"
         lines.append((text, "nodes, pods"))
     if world is not None and world.more_nodes:
-        lines.append((f"only the first {len(verdicts)} nodes were looked at", "nodes"))
-    if world is not None and not world.everywhere and verdicts:
-        seen = len(world.covered or ())
-        lines.append((f"the pods of {seen} of {len(verdicts)} nodes were looked at", "nodes, pods"))
+        total = f" of {max(message.total, len(verdicts))}" if message.total else ""
+        lines.append((f"only the first {len(verdicts)}{total} nodes were looked at", "nodes"))
+    if world is not None and (missed := unseen(verdicts)):
+        open_ = sum(1 for one in verdicts if predicates.in_question(one))
+        lines.append(
+            (f"the pods of {open_ - missed} of the {open_} nodes in question were looked at", "nodes, pods")
+        )
     return tuple(lines)
 
 

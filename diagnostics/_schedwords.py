@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
 from poddoctor.model import Body, Snapshot
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, pod_events
 
 from . import _schedmessage as schedmessage
 from ._schedmessage import Message
 
 _AUTOSCALERS = ("TriggeredScaleUp", "NotTriggerScaleUp", "FailedScaleUp", "FailedToScaleUp")
+_ON_ITS_WAY = ("TriggeredScaleUp", "Nominated")
+# The words of the cluster autoscaler and of Karpenter for a limit that a person has set.
+_LIMIT = lazy(
+    r"max node group size reached|max cluster [\w, ]+ limit reached|max limit reached"
+    r"|in backoff after failed scale-up|all available instance types exceed limits for nodepool(?: \S+)?"
+    r"|would exceed (?:nodepool )?limits?",
+    re.IGNORECASE,
+)
+_NOMINATED = lazy(r"^Pod should schedule on: ")
+_PATIENCE = timedelta(minutes=10)
 CONDITION = "pod.status.conditions[PodScheduled].message"
 
 
@@ -34,9 +48,31 @@ def words(snapshot: Snapshot, pod: Body) -> tuple[str, str]:
 
 def autoscaler(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """What an autoscaler last said about the pod: whether a node is on its way, or why not."""
-    said = [one for one in pod_events(snapshot) if one.reason in _AUTOSCALERS or _by_karpenter(one)]
-    return tuple((one.message, one.source) for one in said[-1:])
+    return tuple((one.message, one.source) for one in _by_autoscaler(snapshot)[-1:])
+
+
+def scale_up(snapshot: Snapshot) -> Event | None:
+    """The autoscaler's last word, when it is that a node is on its way, and not said too long ago."""
+    last = next(reversed(_by_autoscaler(snapshot)), None)
+    if last is None or last.reason not in _ON_ITS_WAY or last.time is None:
+        return None
+    return last if snapshot.clock - last.time < _PATIENCE else None
+
+
+def scale_limit(snapshot: Snapshot) -> str:
+    """Why an autoscaler adds no node although one would help: its limit, in its words; else empty."""
+    last = next(reversed(_by_autoscaler(snapshot)), None)
+    if last is None or last.reason in _ON_ITS_WAY:
+        return ""
+    limit = _LIMIT.search(last.message)
+    return limit[0] if limit else ""
+
+
+def _by_autoscaler(snapshot: Snapshot) -> list[Event]:
+    return [one for one in pod_events(snapshot) if one.reason in _AUTOSCALERS or _by_karpenter(one)]
 
 
 def _by_karpenter(event: Event) -> bool:
-    return "karpenter" in event.component and event.reason in ("Nominated", "FailedScheduling")
+    if event.reason == "Nominated":
+        return "karpenter" in event.component or bool(_NOMINATED.match(event.message))
+    return "karpenter" in event.component and event.reason == "FailedScheduling"

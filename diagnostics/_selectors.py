@@ -160,3 +160,46 @@ def show_taint(taint: Body) -> str:
     """A taint as kubectl writes it: ``gpu=true:NoSchedule``."""
     value = f"={taint['value']}" if taint.get("value") else ""
     return f"{taint.get('key')}{value}:{taint.get('effect')}"
+
+
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
+
+
+def pod_terms(pod: Body, kind: str) -> list[Body]:
+    """The required terms of ``podAffinity`` or ``podAntiAffinity``."""
+    affinity = ((pod.get("spec") or {}).get("affinity") or {}).get(kind) or {}
+    return list(affinity.get(_REQUIRED) or [])
+
+
+def spread_constraints(pod: Body) -> list[tuple[int, Body]]:
+    """The pod's binding spread constraints with their place in its list."""
+    constraints = (pod.get("spec") or {}).get("topologySpreadConstraints") or []
+    return [
+        (index, one)
+        for index, one in enumerate(constraints)
+        if (one.get("whenUnsatisfiable") or "DoNotSchedule") == "DoNotSchedule"
+    ]
+
+
+def full_selector(term: Body, pod: Body) -> Body | None:
+    """The term's selector with matchLabelKeys and mismatchLabelKeys, which newer servers merge themselves."""
+    selector: Body | None = term.get("labelSelector")
+    if selector is None:
+        return None
+    labels, extra = labels_of(pod), []
+    for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")):
+        keys = [key for key in term.get(field) or [] if key in labels]
+        extra += [{"key": key, "operator": operator, "values": [labels[key]]} for key in keys]
+    known = list(selector.get("matchExpressions") or [])
+    return {**selector, "matchExpressions": known + [one for one in extra if one not in known]}
+
+
+def query(selector: Body) -> str:
+    """A label selector as the API takes it in ``labelSelector``."""
+    parts = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    for one in selector.get("matchExpressions") or []:
+        key, operator = str(one.get("key")), one.get("operator")
+        values = ",".join(map(str, one.get("values") or []))
+        simple = {"Exists": key, "DoesNotExist": f"!{key}"}
+        parts.append(simple.get(str(operator), f"{key} {str(operator).lower()} ({values})"))
+    return ",".join(sorted(parts))

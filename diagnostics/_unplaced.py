@@ -14,6 +14,7 @@ from poddoctor.pod.reads import (
     pod_events,
     pod_events_read,
     pod_read,
+    readable,
 )
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -92,7 +93,8 @@ def _no_scheduler(snapshot: Snapshot, pod: Body) -> Iterable[Symptom]:
         yield Symptom("scheduling.scheduler", POD, "pod.spec.schedulerName", text, {"state": "other"})
     else:
         yield from _lease(snapshot, facts)
-    text = f"no PodScheduled condition and no scheduler event after {age}"
+    known = readable(snapshot, pod_events_read(snapshot))
+    text = f"no PodScheduled condition{' and no scheduler event' if known else ''} after {age}"
     yield Symptom("scheduling.unseen", POD, "pod.status.conditions", text, facts)
 
 
@@ -122,9 +124,7 @@ def preempting(snapshot: Snapshot, pod: Body) -> Symptom | None:
     node = str((pod.get("status") or {}).get("nominatedNodeName") or "")
     if not node:
         return None
-    items = snapshot.items(world_.all_pods_read())
-    if items is None:
-        items = snapshot.items(world_.node_pods_read(node))
+    items = snapshot.items(world_.node_pods_read(node))
     facts, notes = {"nominated_node": node}, []
     if items is not None:
         leaving = [
@@ -164,8 +164,19 @@ def bound(snapshot: Snapshot, pod: Body) -> Iterable[Symptom]:
             yield Symptom(
                 "scheduling.preempted", POD, source, text, facts, parse_time(found.get("lastTransitionTime"))
             )
-    elif status.get("phase") == "Pending" and snapshot.absent(node_read(name)):
+    elif snapshot.absent(node_read(name)) and not was_taken_up(snapshot, pod):
         yield _no_such_node(snapshot, pod, name)
+
+
+def was_taken_up(snapshot: Snapshot, pod: Body) -> bool:
+    """Whether a scheduler chose its node or a kubelet has seen the pod: then there is, or was, a node."""
+    status = pod.get("status") or {}
+    marks = ("startTime", "hostIP", "hostIPs", "podIP", "containerStatuses", "initContainerStatuses")
+    if status.get("phase") not in (None, "", "Pending") or any(status.get(one) for one in marks):
+        return True
+    if status.get("conditions"):
+        return True
+    return any(one.reason == "Scheduled" or one.component == "kubelet" for one in pod_events(snapshot))
 
 
 def _preemptor(snapshot: Snapshot, pod: Body, node: str) -> dict[str, str]:
@@ -189,8 +200,8 @@ def _preemptor(snapshot: Snapshot, pod: Body, node: str) -> dict[str, str]:
 
 
 def _no_such_node(snapshot: Snapshot, pod: Body, name: str) -> Symptom:
-    facts = {"wanted_node": name}
     nodes = snapshot.items(world_.nodes_read()) or []
+    facts = {"wanted_node": name, "others": "listed" if nodes else "unknown"}
     names = sorted(sel.name_of(one) for one in nodes)
     near = nearest(name, names)
     if near:

@@ -25,8 +25,10 @@ def violations(text: str) -> list[str]:
     return [part.strip(" ,") for part in re.findall(r"([A-Za-z][^(),]*(?:!= \w+)?) \(", detail)]
 
 
-def patch(text: str, template: Body) -> str:
+def patch(text: str, template: Body, depth: tuple[str, ...] = ()) -> str:
     """A strategic merge patch of a workload with this pod template, as JSON; empty when no patch can help.
+
+    ``depth`` names the fields between the workload's spec and the template: a CronJob has a Job in between.
 
     Host namespaces, host paths and host ports are left alone: only a human knows how to do without them.
     """
@@ -51,7 +53,10 @@ def patch(text: str, template: Body) -> str:
         for field in ("initContainers", "containers"):
             if spec.get(field):
                 change[field] = [{"name": one.get("name"), "securityContext": each} for one in spec[field]]
-    return json.dumps({"spec": {"template": {"spec": change}}}, separators=(",", ":"))
+    change = {"template": {"spec": change}}
+    for field in reversed(depth):
+        change = {field: change}
+    return json.dumps({"spec": change}, separators=(",", ":"))
 
 
 def _contexts(spec: Body) -> list[Body]:

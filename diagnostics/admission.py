@@ -6,30 +6,41 @@ is true, and is the fallback when the events have expired.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from decimal import Decimal
 
-from poddoctor.model import Absent, Body, Found, Read, Snapshot, Subject, Symptom, SymptomKind
+from poddoctor.model import Body, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import WORKLOAD_READS
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, events_in, events_read, get, list_of
-from poddoctor.pod.units import parse_time, quantity, show_amount
+from poddoctor.pod.units import parse_time, show_duration
 
+from . import _refusals as refusals
+from . import _unobserved as unobserved
+from . import _webhooks as webhooks
+from ._refusals import BOUNDS
 from ._violations import patch, violations
 
 _ATTRIBUTES = (
     "creator", "wanted", "problem", "quota", "shortfall", "amounts", "nearest", "existing", "patch",
-    "violated", "service", "service_state", "limit_range",
+    "violated", "service", "service_state", "limit_range", "service_namespace", "gone", "why", "backend",
+    "idle", "configuration", "configuration_name", "policy", "said", "account", "numbers", "job", "compute",
 )  # fmt: skip
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "admission.create-failed": SymptomKind("the API server refuses to create the pods", _ATTRIBUTES),
     "admission.zero-replicas": SymptomKind("the workload asks for no pods", ("wanted",)),
     "admission.paused": SymptomKind("the rollout is paused", ("wanted",)),
+    "admission.unobserved": SymptomKind("no controller has looked at the workload", ("age",)),
+    "admission.controller-lease": SymptomKind("whether the controllers of the cluster are alive", ("state",)),
+    "admission.pods-unexplained": SymptomKind(
+        "pods are lacking, and nothing says why", ("creator", "age", "wanted")
+    ),
+    "admission.cronjob-not-starting": SymptomKind(
+        "the CronJob's controller cannot start a Job", ("wanted", "trouble", "schedule", "zone")
+    ),
     "admission.suspended": SymptomKind("the CronJob is suspended", ("wanted",)),
     "admission.namespace-terminating": SymptomKind(
-        "the namespace is being deleted", ("finalizers", "problem")
+        "the namespace is being deleted", ("finalizer", "held", "since", "api", "problem")
     ),
 }
 WORKLOAD = Subject("workload")
@@ -38,16 +49,26 @@ _KINDS = {
     "statefulset": "StatefulSet",
     "daemonset": "DaemonSet",
     "cronjob": "CronJob",
+    "replicationcontroller": "ReplicationController",
 }
 _PREFIX = lazy(
     r"(?i)^(?:\(combined from similar events\): )?"
     r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
 )
-_QUOTA = lazy(
-    r"exceeded quota: (?P<quota>[^,]+), requested: (?P<requested>.+), "
-    r"used: (?P<used>.+), limited: (?P<limited>.+)"
-)
 _ACCOUNT = lazy(r'serviceaccount "(?P<name>[^"]+)" not found')
+# What the CronJob controller says when it cannot tell when to start; the first is of old versions.
+_NO_START = (
+    "FailedNeedsStart",
+    "UnknownTimeZone",
+    "UnparseableSchedule",
+    "UnParseableCronJobSchedule",
+    "InvalidSchedule",
+    "InconsistentSchedule",
+)
+# Conditions of a namespace that is being deleted.
+_REMAINING = lazy(r"resources are remaining: (?P<held>[\w.-]+) has")
+_FINALIZERS = lazy(r"finalizers remaining: (?P<finalizer>\S+) in")
+_UNSERVED = lazy(r"server APIs: (?P<group>[\w.-]+)/(?P<version>v\w+):")
 _CLASSES = {
     "priorityclasses": (
         "scheduling.k8s.io/v1",
@@ -55,7 +76,6 @@ _CLASSES = {
     ),
     "runtimeclasses": ("node.k8s.io/v1", lazy(r'RuntimeClass "(?P<name>[^"]+)" not found')),
 }
-_SERVICE = lazy(r"https://(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -65,16 +85,16 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     namespace = snapshot.target.namespace
     yield get("v1", "namespaces", "", namespace, "would show whether the namespace is being deleted")
     yield from _creator_reads(snapshot)
+    yield from unobserved.reads(snapshot, _workload(snapshot) or {})
     text, _, _ = _refusal(snapshot)
-    if "LimitRange" in text or " usage per " in text or "must be less than or equal to" in text:
+    if BOUNDS.search(text):
         yield _limits_read(snapshot)
     if _ACCOUNT.search(text):
         yield _accounts_read(snapshot)
     for resource, (api, pattern) in _CLASSES.items():
         if pattern.search(text):
             yield list_of(api, resource, purpose="would show which one was meant", metadata=True)
-    if service := _SERVICE.search(text):
-        yield from _webhook_reads(service)
+    yield from webhooks.reads(snapshot, text)
 
 
 def _creator_reads(snapshot: Snapshot) -> Iterator[Read]:
@@ -109,12 +129,6 @@ def _accounts_read(snapshot: Snapshot) -> Read:
     return list_of("v1", "serviceaccounts", snapshot.target.namespace, purpose, metadata=True)
 
 
-def _webhook_reads(service: re.Match[str]) -> Iterator[Read]:
-    place = service["namespace"], service["service"]
-    yield get("v1", "services", *place, "would show whether the webhook's Service exists")
-    yield get("v1", "endpoints", *place, "would show whether anything runs behind the webhook's Service")
-
-
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """Why the workload has no pods, or fewer than it wants."""
     body = _workload(snapshot)
@@ -122,9 +136,29 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         return
     yield from _terminating(snapshot)
     yield from _on_purpose(snapshot, body)
+    yield from _not_starting(snapshot, body)
     text, source, creator = _refusal(snapshot)
     if text:
         yield _failed(snapshot, body, text, source, creator)
+    elif not _idle(body):
+        yield from unobserved.examine(snapshot, body)
+        yield from _without_a_word(snapshot, body)
+
+
+def _idle(body: Body) -> bool:
+    """Whether the workload makes no pods because somebody wanted it so."""
+    spec = body.get("spec") or {}
+    return bool(spec.get("suspend") or spec.get("paused") or "jobTemplate" in spec)
+
+
+def _without_a_word(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
+    for kind, creator in _creators(snapshot):
+        status = creator.get("status") or {}
+        have = status.get("currentNumberScheduled", status.get("replicas"))
+        if _lacks(creator) and not have:
+            name = (creator.get("metadata") or {}).get("name")
+            yield from unobserved.unexplained(snapshot, body, f"{kind.lower()}/{name}", _wanted(body))
+        return
 
 
 def _workload(snapshot: Snapshot) -> Body | None:
@@ -223,55 +257,56 @@ def _lacks(creator: Body) -> bool:
 
 
 def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str) -> Symptom:
-    spec = body.get("spec") or {}
-    template = spec.get("template") or {}  # a CronJob's lies deeper: the patch would be another one
+    template = _template(body)
+    spec = template.get("spec") or {}
+    secured = "violates PodSecurity" in text
     attributes = {
         "creator": creator,
         "wanted": str(_wanted(body) or ""),
-        "problem": text[:200],
-        "patch": patch(text, template) if "violates PodSecurity" in text else "",
-        "violated": ", ".join(violations(text)) if "violates PodSecurity" in text else "",
-        **_quota(text),
+        "problem": " ".join(text.split())[:200],
+        "patch": patch(text, template, _depth(body)) if secured else "",
+        "violated": ", ".join(violations(text)) if secured else "",
+        "account": str(spec.get("serviceAccountName") or "default") if template else "",
+        "numbers": "true" if "must be less than or equal to" in text else "",
+        # The Job that cannot get its pod keeps the template with which it was made.
+        "job": creator.removeprefix("job/") if creator.startswith("job/") and _depth(body) else "",
+        **refusals.quota(text),
+        **refusals.policy(text),
+        **refusals.constraints(text),
         **_limit_range(snapshot, text),
         **_near(snapshot, text),
-        **_webhook(snapshot, text),
+        **webhooks.facts(snapshot, text),
     }
+    ready = attributes.pop("ready", "")
     known = {key: value for key, value in attributes.items() if value}
     notes = [(known[key], "resourcequota") for key in ("amounts",) if key in known]
     if "existing" in known:
         notes.append((f"there are {known['existing']}", "list"))
     if "service_state" in known:
-        notes.append((f"Service {known['service']}: {known['service_state']}", "services, endpoints"))
+        notes.append((f"Service {known['service']} {known['service_state']}", "services, endpointslices"))
+    if ready:
+        notes.append((ready, "services, endpointslices"))
+    if "idle" in known:
+        notes.append((f"{known['backend']} behind it is scaled to 0", known["backend"]))
+    if "configuration" in known:
+        notes.append((f"the webhook is configured in {known['configuration']}", known["configuration"]))
     return Symptom("admission.create-failed", WORKLOAD, source, text, known, notes=tuple(notes))
 
 
-def _quota(text: str) -> dict[str, str]:
-    """The amounts by which a quota is exceeded, as numbers."""
-    found = _QUOTA.search(text)
-    if not found:
-        return {}
-    requested, used, limited = (_amounts(found[name]) for name in ("requested", "used", "limited"))
-    rows, shorts = [], []
-    for resource, asked in requested.items():
-        unit = resource.rpartition(".")[2]
-        free = limited.get(resource, Decimal(0)) - used.get(resource, Decimal(0))
-        shown = [
-            show_amount(unit, one)
-            for one in (asked, used.get(resource, Decimal(0)), limited.get(resource, Decimal(0)))
-        ]
-        rows.append(f"{resource}: {shown[0]} asked, {shown[1]} used of {shown[2]}")
-        if asked > free:
-            shorts.append(f"{resource} by {show_amount(unit, asked - free)}")
-    return {"quota": found["quota"], "amounts": "; ".join(rows), "shortfall": ", ".join(shorts)}
+def _depth(body: Body) -> tuple[str, ...]:
+    """Where the pod template of a CronJob lies: one level deeper than that of others."""
+    return ("jobTemplate", "spec") if "jobTemplate" in (body.get("spec") or {}) else ()
 
 
-def _amounts(text: str) -> dict[str, Decimal]:
-    pairs = [part.partition("=") for part in text.split(",")]
-    return {key.strip(): quantity(value) or Decimal(0) for key, _, value in pairs if value}
+def _template(body: Body) -> Body:
+    place: Body = body.get("spec") or {}
+    for key in (*_depth(body), "template"):
+        place = place.get(key) or {}
+    return place
 
 
 def _limit_range(snapshot: Snapshot, text: str) -> dict[str, str]:
-    if not (" usage per " in text or " ratio per " in text or "must be less than or equal to" in text):
+    if not BOUNDS.search(text):
         return {}
     names = [
         str((one.get("metadata") or {}).get("name")) for one in snapshot.items(_limits_read(snapshot)) or []
@@ -292,37 +327,33 @@ def _near(snapshot: Snapshot, text: str) -> dict[str, str]:
     return {}
 
 
-def _webhook(snapshot: Snapshot, text: str) -> dict[str, str]:
-    found = _SERVICE.search(text)
-    if not found:
-        return {}
-    service, endpoints = (snapshot.answers.get(read) for read in _webhook_reads(found))
-    state = ""
-    if isinstance(service, Absent):
-        state = "does not exist"
-    elif isinstance(endpoints, Absent):
-        state = "has no endpoints"
-    elif isinstance(endpoints, Found):
-        ready = sum(len(one.get("addresses") or []) for one in endpoints.body.get("subsets") or [])
-        state = f"has {ready} ready endpoints" if ready else "has no ready endpoints"
-    return {"service": f"{found['namespace']}/{found['service']}", "service_state": state}
-
-
 def _terminating(snapshot: Snapshot) -> Iterator[Symptom]:
     namespace = snapshot.body(get("v1", "namespaces", "", snapshot.target.namespace)) or {}
-    if (namespace.get("status") or {}).get("phase") != "Terminating":
+    status = namespace.get("status") or {}
+    text, source, _ = _refusal(snapshot)
+    if status.get("phase") == "Terminating":
+        text, source = (
+            f"namespace {snapshot.target.namespace} has phase Terminating",
+            "namespace.status.phase",
+        )
+    elif "because it is being terminated" not in text:
         return
     held = [
         str(one.get("message"))
-        for one in (namespace.get("status") or {}).get("conditions") or []
+        for one in status.get("conditions") or []
         if one.get("status") == "True" and one.get("message")
     ]
-    text = f"namespace {snapshot.target.namespace} has phase Terminating"
     notes = tuple((message, "namespace.status.conditions") for message in held)
     attributes = {"problem": held[0][:160]} if held else {}
-    yield Symptom(
-        "admission.namespace-terminating", WORKLOAD, "namespace.status.phase", text, attributes, notes=notes
-    )
+    since = parse_time((namespace.get("metadata") or {}).get("deletionTimestamp"))
+    if since:
+        attributes["since"] = show_duration(snapshot.clock - since)
+    for pattern in (_REMAINING, _FINALIZERS, _UNSERVED):
+        found = next((match for message in held if (match := pattern.search(message))), None)
+        attributes.update(found.groupdict() if found else {})
+    if "version" in attributes:
+        attributes["api"] = f"{attributes.pop('version')}.{attributes.pop('group')}"
+    yield Symptom("admission.namespace-terminating", WORKLOAD, source, text, attributes, notes=notes)
 
 
 def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
@@ -340,3 +371,26 @@ def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
         yield Symptom(
             "admission.suspended", WORKLOAD, "cronjob.spec.suspend", "suspend: true", {"wanted": "0"}
         )
+
+
+def _not_starting(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
+    """A CronJob whose schedule cannot be read starts nothing, and its controller only says so here."""
+    if snapshot.target.kind != "cronjob":
+        return
+    spec, meta, status = body.get("spec") or {}, body.get("metadata") or {}, body.get("status") or {}
+    read = events_read(snapshot.target.namespace, "CronJob", snapshot.target.name)
+    started = parse_time(status.get("lastScheduleTime"))
+    for event in reversed(events_in(snapshot, read)):
+        if event.reason not in _NO_START or event.uid not in ("", meta.get("uid")):
+            continue
+        if not (started and event.time and started >= event.time):
+            facts = {
+                "trouble": event.message[:160],
+                "schedule": str(spec.get("schedule") or ""),
+                "zone": str(spec.get("timeZone") or ""),
+            }
+            known = {key: value for key, value in facts.items() if value}
+            yield Symptom(
+                "admission.cronjob-not-starting", WORKLOAD, event.source, event.message, known, event.time
+            )
+        return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind
@@ -16,9 +17,24 @@ from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import Event, condition, get, list_of, pod_events, pod_of
 from poddoctor.pod.units import parse_time
 
+from ._elsewhere import elsewhere_read, hint, namespaces_with
+from ._layers import REFUSED, held_before, mounted_before
 from ._references import Reference, mount_at, references, source_of
+from ._template import unborn
 
-_OBJECT = ("kind", "resource", "object", "use", "nearest", "existing", "said", "key", "keys")
+_OBJECT = (
+    "kind",
+    "resource",
+    "object",
+    "use",
+    "nearest",
+    "existing",
+    "said",
+    "key",
+    "keys",
+    "hint",
+    "elsewhere",
+)
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "config.object-missing": SymptomKind("a ConfigMap or Secret that the pod needs does not exist", _OBJECT),
     "config.key-missing": SymptomKind("a ConfigMap or Secret lacks the key that the pod needs", _OBJECT),
@@ -31,8 +47,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         ("list", "mount", "problem", "volume", "sub_path", "kind", "object", "keys", "nearest"),
     ),
 }
-_WAITING = ("CreateContainerConfigError", "ContainerCreating", "PodInitializing")
 _NOT_STARTED = ("StartError", "ContainerCannotRun")
+_ROOT_CA = "kube-root-ca.crt"
 _PATIENCE = timedelta(seconds=20)
 _MISSING = re.compile(r'\b(?P<kind>configmap|secret)s? "(?P<name>[^"]+)" not found')
 _KEY = re.compile(
@@ -50,22 +66,22 @@ _ERRNO = re.compile(
     r"|file exists|operation not permitted|too many levels of symbolic links|invalid argument"
 )
 _SUB_PATH = re.compile(r'(?i)subPath[^"]*for volumeMount "(?P<volume>[^"]+)"|SubPath `(?P<path>[^`]*)`')
+_RECURSIVE = re.compile(r'volume "(?P<volume>[^"]+)" requested recursive read-only')
 _ROOT = re.compile(r"non-numeric user \((?P<user>[^)]*)\)")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
     """The objects that a stuck pod refers to; names of their kind where one is missing."""
     pod = pod_of(snapshot)
-    if pod is None:
-        return
-    yield from _mount_reads(snapshot, pod)
-    if not _stuck(snapshot, pod):
-        return
-    for one in references(pod):
+    if pod is not None:
+        yield from _mount_reads(snapshot, pod)
+    waits = pod if pod is not None and _stuck(snapshot, pod) else unborn(snapshot)
+    for one in references(waits or {}):
         read = _object_read(snapshot, one)
         yield read
         if isinstance(snapshot.answers.get(read), Absent):
             yield _names_read(snapshot, one)
+            yield _elsewhere_read(one)
 
 
 def _mount_reads(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
@@ -80,12 +96,18 @@ def _mount_reads(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """What is missing, and what kubelet refuses."""
     pod = pod_of(snapshot)
+    if template := unborn(snapshot):
+        for one in dict.fromkeys(references(template)):
+            for symptom in _check(snapshot, one, []):
+                yield replace(symptom, ahead=True)
     if pod is None or not _waits(pod):
         return
     said = list(_said(pod, pod_events(snapshot)))
     if _stuck(snapshot, pod):
         for one in dict.fromkeys(references(pod)):
-            yield from _check(snapshot, one, said)
+            for symptom in _check(snapshot, one, said):
+                if placed := _in_its_turn(snapshot, pod, symptom, said):
+                    yield placed
         yield from _only_said(pod, said)
     yield from _refused(pod, said)
     yield from _mounts(snapshot, pod)
@@ -102,11 +124,11 @@ def _stuck(snapshot: Snapshot, pod: Body) -> bool:
     """Whether a container waits for its configuration, or has waited to be made for a while."""
     status = pod.get("status") or {}
     if status.get("phase") != "Pending" and not any(
-        one.waiting.get("reason") in _WAITING[:1] for one in containers(pod, "init", "sidecar", "app")
+        one.waiting.get("reason") == REFUSED for one in containers(pod, "init", "sidecar", "app")
     ):
         return False
     reasons = {str(one.waiting.get("reason")) for one in containers(pod, "init", "sidecar", "app")}
-    if _WAITING[0] in reasons:
+    if REFUSED in reasons:
         return True
     if any(_MISSING.search(one.message) or _ITEM.search(one.message) for one in pod_events(snapshot)):
         return True
@@ -125,10 +147,14 @@ def _names_read(snapshot: Snapshot, one: Reference) -> Read:
     return list_of("v1", one.resource, snapshot.target.namespace, purpose, metadata=True)
 
 
+def _elsewhere_read(one: Reference) -> Read:
+    return elsewhere_read("v1", one.resource, one.kind, one.name)
+
+
 def _said(pod: Body, events: list[Event]) -> Iterator[tuple[str, str, str]]:
     """Kubelet's words: text, source, container (empty for the pod)."""
     for one in containers(pod, "init", "sidecar", "app"):
-        if one.waiting.get("reason") == "CreateContainerConfigError" and one.waiting.get("message"):
+        if one.waiting.get("reason") == REFUSED and one.waiting.get("message"):
             yield str(one.waiting["message"]), f"{one.status_path}.state.waiting.message", one.name
     for event in reversed(events):
         if event.reason in ("FailedMount", "Failed") and event.type != "Normal":
@@ -138,7 +164,12 @@ def _said(pod: Body, events: list[Event]) -> Iterator[tuple[str, str, str]]:
 def _check(snapshot: Snapshot, one: Reference, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
     answer = snapshot.answers.get(_object_read(snapshot, one))
     if isinstance(answer, Absent):
-        yield _object_missing(snapshot, one, _about_object(one, said))
+        lacking = _about_key(one, said) if one.key else None
+        if lacking and not _about_object(one, said):
+            # Kubelet names the key, so the object was there: what answers now may not have kept it.
+            yield _key_missing(one, None, lacking)
+        elif one.name != _ROOT_CA or _about_object(one, said):
+            yield _object_missing(snapshot, one, _about_object(one, said))
     elif isinstance(answer, Found):
         keys = sorted({**(answer.body.get("data") or {}), **(answer.body.get("binaryData") or {})})
         if one.key and one.key not in keys:
@@ -149,6 +180,25 @@ def _check(snapshot: Snapshot, one: Reference, said: list[tuple[str, str, str]])
             yield _object_missing(snapshot, one, words)
         if one.key and (words := _about_key(one, said)):
             yield _key_missing(one, None, words)
+
+
+def _in_its_turn(
+    snapshot: Snapshot, pod: Body, symptom: Symptom, said: list[tuple[str, str, str]]
+) -> Symptom | None:
+    """Marks what kubelet has not come to yet, and drops what it has left behind: mounted volumes."""
+    if symptom.attributes.get("said"):
+        return symptom
+    if mounted_before(snapshot, pod, symptom.subject):
+        return None
+    before = held_before(snapshot, pod, symptom.subject)
+    spoken = [text for text, source, name in said if name == symptom.subject.name and ".waiting" in source]
+    if not before and symptom.subject.name and spoken:
+        # Kubelet names the first that it misses, and stops there.
+        before = f"kubelet stops before it: {spoken[0]}"
+    if not before:
+        return symptom
+    note = (f"not tried yet: {before}", "pod.status")
+    return replace(symptom, ahead=True, notes=(*symptom.notes, note))
 
 
 def _about_object(one: Reference, said: list[tuple[str, str, str]]) -> tuple[str, str] | None:
@@ -173,9 +223,12 @@ def _about_key(one: Reference, said: list[tuple[str, str, str]]) -> tuple[str, s
 def _object_missing(snapshot: Snapshot, one: Reference, words: tuple[str, str] | None) -> Symptom:
     listed = snapshot.items(_names_read(snapshot, one)) or []
     names = [str((body.get("metadata") or {}).get("name")) for body in listed]
-    existing = sorted(name for name in names if name != "kube-root-ca.crt")
+    existing = sorted(name for name in names if name != _ROOT_CA)
+    near, others = nearest(one.name, existing, 1), namespaces_with(snapshot, _elsewhere_read(one), one.name)
     attributes = {
-        "nearest": "".join(nearest(one.name, existing, 1)),
+        "nearest": "".join(near),
+        "elsewhere": next(iter(others), ""),
+        "hint": hint(others, near),
         "existing": ", ".join(existing[:8]),
         "said": "kubelet" if words else "",
         **_facts(one),
@@ -185,13 +238,17 @@ def _object_missing(snapshot: Snapshot, one: Reference, words: tuple[str, str] |
     notes = [(f"{one.use} needs {one.kind} {one.name}", one.path)]
     if existing:
         notes.append((f"{snapshot.target.namespace} has {', '.join(existing[:8])}", one.resource))
+    if others:
+        notes.append((f"{one.kind} {one.name} exists in {', '.join(others)}", one.resource))
     known = {key: value for key, value in attributes.items() if value}
     return Symptom("config.object-missing", one.subject, source, text, known, notes=tuple(notes))
 
 
 def _key_missing(one: Reference, keys: list[str] | None, words: tuple[str, str] | None) -> Symptom:
+    near = nearest(one.key, keys or [], 1)
     attributes = {
-        "nearest": "".join(nearest(one.key, keys or [], 1)),
+        "nearest": "".join(near),
+        "hint": hint([], near),
         "keys": ", ".join((keys or [])[:12]),
         "said": "kubelet" if words else "",
         **_facts(one),
@@ -235,7 +292,7 @@ def _only_said(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]
 def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
     """What kubelet refuses in its own words."""
     for one in containers(pod):
-        if one.waiting.get("reason") != "CreateContainerConfigError":
+        if one.waiting.get("reason") != REFUSED:
             continue
         message, source = str(one.waiting.get("message") or ""), f"{one.status_path}.state.waiting.message"
         if not message:
@@ -245,11 +302,12 @@ def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
         if message:
             user = _ROOT.search(message)
             facts = {
-                "reason": "CreateContainerConfigError",
+                "reason": REFUSED,
                 "problem": message[:160],
                 "list": _list_of(one),
                 "user": user["user"] if user else "",
                 **_sub_path(one, message),
+                **_recursive(one, message),
             }
             known = {key: value for key, value in facts.items() if value}
             yield Symptom("config.refused", one.subject, source, message, known)
@@ -257,6 +315,15 @@ def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
 
 def _list_of(one: Container) -> str:
     return "initContainers" if one.kind in ("init", "sidecar") else "containers"
+
+
+def _recursive(one: Container, message: str) -> dict[str, str]:
+    """The mount that is to be read-only with all that is mounted below it."""
+    found = _RECURSIVE.search(message)
+    for mount in (one.spec.get("volumeMounts") or []) if found else []:
+        if found and mount.get("name") == found["volume"] and mount.get("recursiveReadOnly"):
+            return {"volume": found["volume"], "mount": str(mount.get("mountPath"))}
+    return {}
 
 
 def _sub_path(one: Container, message: str) -> dict[str, str]:

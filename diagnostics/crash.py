@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind, Unknown
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.owner import owner_of
 from poddoctor.pod.reads import (
@@ -24,21 +24,33 @@ from poddoctor.pod.reads import (
 from poddoctor.pod.units import parse_time, show_duration
 
 from ._command import is_shell, whole
-from ._ends import End, last_end, looks_aborted, memory_limits
+from ._ends import End, cgroup_kill, killed_by_kubelet, last_end, looks_aborted, memory_limits
 from ._logtext import decisive
-from ._memory import describe, filling, limit_ranges_read, memory_taken
+from ._memory import describe, filling, limit_ranges_read, memory_taken, usage_read
 from ._process import is_over, place, shown, template_patch, times
 from ._runtime_text import core, problem_of
 
 _PLACE = ("field", "template", "index")
-_END = ("exit_code", "reason", "signal", "lasted", "restarts", "how_often", "revision", "policy", *_PLACE)
+_END = (
+    "record",
+    "exit_code",
+    "reason",
+    "signal",
+    "meaning",
+    "lasted",
+    "restarts",
+    "how_often",
+    "revision",
+    "policy",
+    *_PLACE,
+)
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "crash.out-of-memory": SymptomKind(
         "the kernel killed for memory in this container; main says whether its main process was the victim",
         (
             *_END,
             *("scope", "limit", "request", "limit_range", "request_is_limit", "suggested_limit", "basis"),
-            *("heap", "main", "pod_limit"),
+            *("heap", "heap_share", "main", "pod_limit", "growth", "at_once", "bound"),
         ),
     ),
     "crash.memory-volume": SymptomKind(
@@ -49,7 +61,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the node as a whole ran out of memory when this container was killed", ("stated", *_END)
     ),
     "crash.killed": SymptomKind(
-        "the container was ended by SIGKILL or SIGTERM, and the runtime does not say why", _END
+        "the container was ended by a signal that is sent, and the runtime does not say why",
+        (*_END, "unseen", "victim"),
     ),
     "crash.killer": SymptomKind(
         "who ended the container: probe, hook, change, deletion, eviction, pod-end or lost",
@@ -64,7 +77,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "crash.node-restarted": SymptomKind(
         "the node or its runtime went down under the container", ("stated", *_END)
     ),
-    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message", "line")),
+    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message", "line", "silent")),
 }
 _BASES = frozenset(
     {
@@ -80,6 +93,8 @@ _BASES = frozenset(
         "amazonlinux",
     }
 )
+_TAKEN = frozenset({"deletion", "eviction", "pod-end"})
+"""Who ended it says all; its log, if there is one left, would add nothing."""
 _KILLERS = frozenset({"probe", "hook", "change", "deletion", "eviction", "pod-end", "lost"})
 
 
@@ -91,10 +106,12 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         one = end.container
         if is_over(one, snapshot.clock):
             continue
-        if end.exit_code or _restarts_always(pod, one):
+        if end.by not in _TAKEN and (end.exit_code or _restarts_always(pod, one)):
             yield from log_reads(snapshot, one.name)
         if end.by in ("memory", "node-memory"):
             yield limit_ranges_read(snapshot)
+            if one.is_running or one.kind == "sidecar":
+                yield usage_read(snapshot)
             if node:
                 yield node_read(node)
         if node and (
@@ -114,13 +131,20 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
 def _ends(snapshot: Snapshot, pod: Body | None) -> Iterator[End]:
     for one in containers(pod, "init", "sidecar", "app") if pod else []:
         end = last_end(snapshot, one)
-        if end and end.by == "start" and problem_of(end.proof)[0] == "memory" and memory_taken(snapshot, one):
+        if end is None and one.waiting.get("reason") == "CrashLoopBackOff":
+            yield End(one, {}, "state", "unrecorded")
+        elif (
+            end and end.by == "start" and problem_of(end.proof)[0] == "memory" and memory_taken(snapshot, one)
+        ):
             yield replace(end, by="memory")
         elif end and end.by != "start":
             yield end
 
 
 def _story(snapshot: Snapshot, pod: Body, end: End) -> Iterator[Symptom]:
+    if end.by == "unrecorded":
+        yield _unrecorded(snapshot, end.container)
+        return
     if end.exit_code == 0 and end.reason != "OOMKilled" and not _restarts_always(pod, end.container):
         return
     if end.by in _KILLERS:
@@ -132,11 +156,35 @@ def _story(snapshot: Snapshot, pod: Body, end: End) -> Iterator[Symptom]:
     elif end.by == "node-restart":
         yield _node_restarted(snapshot, end)
     elif end.by == "kill":
-        yield _symptom(
-            snapshot, end, "crash.killed", _sentence(snapshot, end), {}, notes=_ruled_out(snapshot, end)
-        )
+        yield _killed(snapshot, end)
     else:
         yield from _by_itself(snapshot, end)
+
+
+def _killed(snapshot: Snapshot, end: End) -> Symptom:
+    """An end by a signal that nothing explains, and what could not be read that might."""
+    rows, found = _ruled_out(snapshot, end), {}
+    if isinstance(snapshot.answers.get(pod_events_read(snapshot)), Unknown):
+        found["unseen"] = "events"
+    if end.exit_code == 137 and (kill := cgroup_kill(snapshot, end.record)):
+        found["victim"] = kill[0]
+        rows.insert(0, kill[1:])
+    return _symptom(snapshot, end, "crash.killed", _sentence(snapshot, end), found, notes=rows)
+
+
+def _unrecorded(snapshot: Snapshot, one: Container) -> Symptom:
+    """A container that waits to be started again, of which no end is left on record."""
+    end = End(one, {}, "state", "itself")
+    text = f"{one.waiting.get('reason')}, {one.restarts} restarts, and no end is recorded"
+    found = {
+        "how_often": times(max(1, one.restarts)),
+        "line": _line(snapshot, end),
+        "restarts": str(one.restarts),
+        "policy": _policy(snapshot),
+        **place(snapshot, one),
+    }
+    kept = {key: value for key, value in found.items() if value}
+    return Symptom("crash.failed", one.subject, one.status_path, text, kept)
 
 
 def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
@@ -151,17 +199,21 @@ def _killed_by(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
         past=is_over(end.container, snapshot.clock),
     )
     # A deletion or an eviction needs no such words: there nobody would ask who killed it.
-    if end.exit_code in (137, 143) and end.by in ("probe", "hook", "change", "lost"):
+    if end.signal in ("SIGKILL", "SIGTERM", "SIGINT") and end.by in ("probe", "hook", "change", "lost"):
         yield _symptom(snapshot, end, "crash.killed", _sentence(snapshot, end), {})
 
 
 def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     one = end.container
-    found, rows = describe(snapshot, one)
+    found, rows = describe(snapshot, end)
     # The runtime reports a kill of any process in the container, with the main process' own exit code.
-    found["main"] = "true" if end.exit_code in (128, 137) else "false"
+    killed = killed_by_kubelet(snapshot, end)
+    found["main"] = "true" if end.exit_code in (128, 137) and not killed else "false"
     if end.proof:
         rows = [(core(end.proof), end.source), *rows]
+    if killed:
+        # A worker was the victim; what was left of the program failed its probe, and kubelet ended it.
+        rows = [killed, *rows]
     yield _symptom(snapshot, end, "crash.out-of-memory", _sentence(snapshot, end), found, notes=rows)
     volume = filling(snapshot, one, found.get("limit", ""))
     if volume:
@@ -177,7 +229,7 @@ def _out_of_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
 
 
 def _node_memory(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
-    rows = describe(snapshot, end.container)[1]
+    rows = describe(snapshot, end)[1]
     stated = "true" if end.by == "node-memory" else "false"
     text, source = (end.proof, end.proof_source) if end.proof else (_sentence(snapshot, end), end.source)
     if end.proof:
@@ -214,8 +266,22 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
             snapshot, end, "crash.fatal-signal", _sentence(snapshot, end), {"signal": signal}, notes=notes
         )
     else:
-        found = {"message": message[-120:], "line": _line(snapshot, end)}
+        line = _line(snapshot, end)
+        found = {"message": message[-120:], "line": line, "silent": "" if line else _silent(snapshot, end)}
         yield _symptom(snapshot, end, "crash.failed", _sentence(snapshot, end), found, notes=notes)
+
+
+def _silent(snapshot: Snapshot, end: End) -> str:
+    """That its log has nothing to say, for the end of a title: it is empty, or it could not be read."""
+    if str(end.record.get("message") or "").strip():
+        return ""
+    answers = [snapshot.answers.get(read) for read in log_reads(snapshot, end.container.name)]
+    texts = [log_text(snapshot, read) for read in log_reads(snapshot, end.container.name)]
+    if any((text or "").strip() for text in texts):
+        return ""
+    if any(isinstance(answer, Unknown) for answer in answers):
+        return ", and its log cannot be read"
+    return ", and writes nothing to its log" if any(isinstance(answer, Found) for answer in answers) else ""
 
 
 def _line(snapshot: Snapshot, end: End) -> str:
@@ -291,9 +357,12 @@ def _symptom(
 ) -> Symptom:
     one = end.container
     found = {
+        # The run before it is as good as this one, and its log is sure to be there.
+        "record": "lastState" if end.path == "lastState" or one.restarts else "state",
         "exit_code": str(end.exit_code),
         "reason": end.reason,
         "signal": end.signal,
+        "meaning": end.meaning,
         "lasted": show_duration(end.lasted) if end.record.get("startedAt") else "",
         "restarts": str(one.restarts),
         "how_often": times(_ended(one)),
@@ -309,9 +378,14 @@ def _symptom(
         text,
         {key: value for key, value in found.items() if value},
         end.finished,
-        past=is_over(one, snapshot.clock),
+        past=is_over(one, snapshot.clock) or _went_well(snapshot, end),
         notes=tuple(notes),
     )
+
+
+def _went_well(snapshot: Snapshot, end: End) -> bool:
+    """Whether it was a task that counts as done, whatever befell one of its processes."""
+    return end.exit_code == 0 and not _restarts_always(pod_of(snapshot), end.container)
 
 
 def _policy(snapshot: Snapshot) -> str:
@@ -325,7 +399,7 @@ def _ended(one: Container) -> int:
 
 def _sentence(snapshot: Snapshot, end: End) -> str:
     """The end in one line: code, reason, how long the run lasted and how often it happened."""
-    parts = [f"last exit {end.exit_code}" + (f" ({end.signal})" if end.signal else "")]
+    parts = [f"last exit {end.exit_code}" + (f" ({end.meaning})" if end.meaning else "")]
     parts.append(f"reason {end.reason or '-'}")
     if end.record.get("startedAt") and end.lasted >= timedelta():
         parts.append(f"after {show_duration(end.lasted)}")

@@ -7,16 +7,19 @@ which pull secrets are offered, and which tags of the same repository are known 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import timedelta
+from dataclasses import replace
 
-from poddoctor.model import POD, Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
-from poddoctor.pod.reads import Event, get, list_of, node_of, node_read, pod_events, pod_of
-from poddoctor.pod.units import show_duration
+from poddoctor.pod.reads import Event, node_of, node_read, pod_events, pod_of
 
+from . import _image_world as world
+from . import _pull_secrets as pull_secrets
+from . import _pull_words as pull_words
+from . import _pulling as pulling
+from ._layers import held_early
 from ._reference import HUB, Reference, parse, same_repository, wrong_with
 
 _PARTS = ("image", "written", "registry", "repository", "tag", "digest")
@@ -35,17 +38,33 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "architecture",
             "wrong",
             "hub",
+            "full_name",
+            "previous_image",
+            "previous_revision",
+            "runs_on",
+            "candidate",
+            "account",
+            "account_secret",
+            "cloud",
+            "identity",
         ),
     ),
     "image.repository-known": SymptomKind("the same repository is here under another tag", ("suggestion",)),
     "image.pull-secret-missing": SymptomKind(
-        "a pull secret that the pod names does not exist", ("secret", "nearest", "existing")
+        "a pull secret that the pod names does not exist",
+        ("secret", "nearest", "existing", "elsewhere", "hint", "said"),
+    ),
+    "image.pull-secret-absent": SymptomKind(
+        "a pull secret that the pod names does not exist, and kubelet has not come to the images yet",
+        ("secret", "nearest", "existing", "elsewhere", "hint"),
     ),
     "image.pull-secret-unusable": SymptomKind(
         "a pull secret exists, but kubelet can make nothing of it for this registry",
         ("secret", "why_unusable", "registry"),
     ),
-    "image.pulling": SymptomKind("the image is being pulled, for a while now", (*_PARTS, "duration")),
+    "image.pulling": SymptomKind(
+        "the image is being pulled, for a while now", (*_PARTS, "duration", "told", "usual", "other")
+    ),
 }
 _REASONS = (
     "ErrImagePull",
@@ -56,34 +75,28 @@ _REASONS = (
     "RegistryUnavailable",
     "SignatureValidationFailed",
 )
-_BARE = re.compile(r'^Back-off pulling image "[^"]*"\s*$')
-_WRAPPERS = re.compile(
-    r'(?:Back-off pulling image "[^"]*": (?:ErrImagePull: )?'
-    r'|Failed to pull image "[^"]*": |rpc error: code = \w+ desc = |failed to pull and unpack image "[^"]*": '
-    r'|failed to resolve (?:reference "[^"]*"|image): |failed to do request: |(?:Head|Get|Post) "[^"]*": '
-    r"|Error response from daemon: "
-    r"|initializing source \S+: |[Uu]nable to pull image or OCI artifact: |pull image err: )"
-)
-_SLOW = timedelta(seconds=60)
-_DOCKER_TYPES = {
-    "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
-    "kubernetes.io/dockercfg": ".dockercfg",
-}
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
     """The pull secrets that are offered, and the node; only when a pull fails."""
     pod = pod_of(snapshot)
-    if pod is None or not any(True for _ in _failing(pod)):
+    if pod is None:
+        return
+    failing = any(True for _ in _failing(pod))
+    if failing or held_early(snapshot, pod):
+        yield from pull_secrets.reads(snapshot, pod)
+    yield from pulling.reads(snapshot, pod)
+    if not failing:
         return
     if node := (pod.get("spec") or {}).get("nodeName"):
         yield node_read(node)
-    namespace = snapshot.target.namespace
-    for name in _secret_names(pod):
-        read = _secret_read(namespace, name)
-        yield read
-        if isinstance(snapshot.answers.get(read), Absent):
-            yield _secrets_read(namespace)
+    yield from world.history_reads(snapshot)
+    if any(pull_words.is_bare(one, pod_events(snapshot)) for one in _failing(pod)):
+        yield pull_words.failed_pulls_read(snapshot)
+    if not pull_secrets.names(pod):
+        events = pod_events(snapshot)
+        if any(world.refused(pull_words.told(one, events)[0]) for one in _failing(pod)):
+            yield from world.account_reads(snapshot)
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
@@ -96,29 +109,21 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     for container in failing:
         yield from _failure(snapshot, pod, container, events)
     if failing:
-        yield from _secrets(snapshot, pod, failing)
+        yield from pull_secrets.symptoms(snapshot, pod, failing)
+    elif held_early(snapshot, pod):
+        for name in pull_secrets.names(pod):
+            if snapshot.absent(pull_secrets.secret_read(snapshot.target.namespace, name)):
+                yield replace(
+                    pull_secrets.missing(snapshot, name), name="image.pull-secret-absent", ahead=True
+                )
     for container in containers(pod):
-        yield from _pulling(snapshot, container, events)
+        yield from _pulling(snapshot, pod, container)
 
 
 def _failing(pod: Body) -> Iterator[Container]:
     for one in containers(pod):
         if one.waiting.get("reason") in _REASONS:
             yield one
-
-
-def _secret_names(pod: Body) -> list[str]:
-    """Admission copies the pull secrets of the service account into a pod that names none."""
-    offered = (pod.get("spec") or {}).get("imagePullSecrets") or []
-    return [str(one["name"]) for one in offered if one.get("name")]
-
-
-def _secret_read(namespace: str, name: str) -> Read:
-    return get("v1", "secrets", namespace, name, "would show whether the pull secret fits the registry")
-
-
-def _secrets_read(namespace: str) -> Read:
-    return list_of("v1", "secrets", namespace, "would show which pull secret was meant", metadata=True)
 
 
 def _facts(container: Container) -> dict[str, str]:
@@ -136,31 +141,49 @@ def _facts(container: Container) -> dict[str, str]:
 
 
 def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[Event]) -> Iterator[Symptom]:
-    text, source = _words(container, events)
+    text, source = pull_words.told(container, events, pull_words.of_others(snapshot, container))
     attributes = _facts(container)
     reference = parse(attributes.get("image", ""))
-    names = _secret_names(pod)
+    names = pull_secrets.names(pod)
     known = _known_tags(snapshot, reference)
+    before = world.previous(snapshot, container)
     suggestion = next(iter((nearest(reference.tag, known, 1) if reference.tag else []) or known[-1:]), "")
     info = ((node_of(snapshot) or {}).get("status") or {}).get("nodeInfo") or {}
     more = {
         "reason": str(container.waiting.get("reason")),
-        "problem": _problem(text),
+        "problem": pull_words.problem(text),
         "offered": "yes" if names else "no",
         "secrets": ", ".join(names),
-        "best_secret": next(iter([*_fitting(snapshot, names, reference.registry), *names]), ""),
+        "best_secret": next(iter([*pull_secrets.fitting(snapshot, names, reference.registry), *names]), ""),
         "unasked": "" if names else "no pull secret",
         "suggestion": suggestion,
         "architecture": str(info.get("architecture") or ""),
         "wrong": wrong_with(str(container.spec.get("image") or "")),
         "hub": "Docker Hub" if reference.registry == HUB else "",
+        "full_name": _full_name(reference),
+        "previous_image": before.image if before else "",
+        "previous_revision": before.revision if before else "",
     }
+    if not names and world.refused(text):
+        more.update(pull_secrets.unoffered(snapshot, reference.registry))
+        if not more["candidate"]:
+            more.update(world.cloud(reference.registry))
     attributes.update({key: value for key, value in more.items() if value})
     notes = [(f"image {attributes.get('image')}", f"{container.spec_path}.image")]
+    if before:
+        notes.append((before.words, before.source))
+    image = container.spec.get("image")
+    if there := next((one for one in world.siblings(snapshot, container) if one.image == image), None):
+        attributes["runs_on"] = there.words
+        notes.append((there.words, there.source))
+    if "candidate" in attributes:
+        words = (
+            f"{snapshot.target.namespace} has pull secret {attributes['candidate']} for {reference.registry}"
+        )
+        notes.append((words, f"Secret {attributes['candidate']}"))
     if names:
         notes.append((f"offers pull secret {', '.join(names)}", "pod.spec.imagePullSecrets"))
     if known:
-        notes.append((f"this node has tag {', '.join(known[:6])} of it", "node.status.images"))
         seen = f"{reference.key} is on the node with tag {', '.join(known[:6])}"
         yield Symptom(
             "image.repository-known",
@@ -172,24 +195,10 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
     yield Symptom("image.pull-failed", container.subject, source, text, attributes, notes=tuple(notes))
 
 
-def _words(container: Container, events: list[Event]) -> tuple[str, str]:
-    """The runtime's words and where they stand."""
-    message = str(container.waiting.get("message") or "")
-    place = f"{container.status_path}.state.waiting.message"
-    if message and not _BARE.match(message):
-        return message, place
-    for event in reversed(events):
-        if event.container in ("", container.name) and event.message.startswith("Failed to pull image"):
-            return event.message, event.source
-        if event.container == container.name and event.reason in ("InspectFailed", "ErrImageNeverPull"):
-            return event.message, event.source
-    return message or f"{container.waiting.get('reason')}: kubelet gives no reason", place
-
-
-def _problem(text: str) -> str:
-    """The innermost words: what the wrappers of kubelet and runtime only pass on."""
-    inner = _WRAPPERS.sub("", " ".join(text.split()))
-    return "" if _BARE.match(text) else inner[:160]
+def _full_name(reference: Reference) -> str:
+    """What stands behind the registry in a full reference."""
+    rest = f":{reference.tag}" if reference.tag else ""
+    return f"{reference.repository}{rest}" + (f"@{reference.digest}" if reference.digest else "")
 
 
 def _known_tags(snapshot: Snapshot, reference: Reference) -> list[str]:
@@ -198,92 +207,16 @@ def _known_tags(snapshot: Snapshot, reference: Reference) -> list[str]:
     return same_repository(reference, names)
 
 
-def _secrets(snapshot: Snapshot, pod: Body, failing: list[Container]) -> Iterator[Symptom]:
-    namespace = snapshot.target.namespace
-    for name in _secret_names(pod):
-        answer = snapshot.answers.get(_secret_read(namespace, name))
-        if isinstance(answer, Absent):
-            yield _missing(snapshot, name)
-        elif isinstance(answer, Found):
-            for container in failing:
-                yield from _unusable(snapshot, pod, container, name, answer.body)
-
-
-def _missing(snapshot: Snapshot, name: str) -> Symptom:
-    existing = [
-        str(one["metadata"]["name"]) for one in snapshot.items(_secrets_read(snapshot.target.namespace)) or []
-    ]
-    near = nearest(name, existing, 1)
-    attributes = {"secret": name, "nearest": "".join(near), "existing": ", ".join(sorted(existing)[:8])}
-    text = f"Secret {name} does not exist in {snapshot.target.namespace}"
-    return Symptom(
-        "image.pull-secret-missing",
-        POD,
-        "pod.spec.imagePullSecrets",
-        text,
-        {key: value for key, value in attributes.items() if value},
+def _pulling(snapshot: Snapshot, pod: Body, container: Container) -> Iterator[Symptom]:
+    begun = pulling.since(snapshot, pod, container)
+    if begun is None:
+        return
+    start, text, source, told = begun
+    lasted = pulling.lasted(snapshot, start)
+    took, other, place = pulling.usual(snapshot, container)
+    attributes = {**_facts(container), "duration": lasted, "told": told, "usual": took, "other": other}
+    notes = ((f"pod {other} had it after {took}", place),) if took else ()
+    known = {key: value for key, value in attributes.items() if value}
+    yield Symptom(
+        "image.pulling", container.subject, source, f"{text}, for {lasted}", known, start, notes=notes
     )
-
-
-def _fitting(snapshot: Snapshot, names: list[str], registry: str) -> list[str]:
-    """Those of the offered pull secrets that kubelet can use for this registry."""
-    found = ((name, snapshot.body(_secret_read(snapshot.target.namespace, name))) for name in names)
-    return [name for name, body in found if body and not _why_unusable(body, registry)]
-
-
-def _unusable(
-    snapshot: Snapshot, pod: Body, container: Container, name: str, secret: Body
-) -> Iterator[Symptom]:
-    """Kubelet passes over a Secret of another type, without its key, or without this registry: in silence."""
-    registry = parse(str(container.spec.get("image") or "")).registry
-    why = _why_unusable(secret, registry)
-    # One that is for another registry is no fault beside one that fits.
-    if why and not _fitting(snapshot, _secret_names(pod), registry):
-        attributes = {"secret": name, "why_unusable": why, "registry": registry}
-        text = f"Secret {name} {why}"
-        yield Symptom("image.pull-secret-unusable", container.subject, f"Secret {name}", text, attributes)
-
-
-def _why_unusable(secret: Body, registry: str) -> str:
-    """What keeps kubelet from using this Secret for the registry, in words; empty when nothing does."""
-    kind = str(secret.get("type") or "Opaque")
-    key = _DOCKER_TYPES.get(kind)
-    why = ""
-    if key is None:
-        why = f"has type {kind}, which kubelet ignores"
-    elif key not in (secret.get("data") or {}):
-        why = f"lacks the key {key}"
-    elif secret.get("malformed"):
-        why = f"holds no valid JSON in {key}"
-    elif "registries" in secret and not any(
-        _host_fits(str(host), registry) for host in secret["registries"] or []
-    ):
-        listed = ", ".join(map(str, secret["registries"])) or "no registry"
-        why = f"holds credentials for {listed}, not for {registry}"
-    return why
-
-
-def _host_fits(entry: str, registry: str) -> bool:
-    """Whether an entry of a docker config is for this registry (scheme and path aside, ``*`` as a glob)."""
-    host = re.sub(r"^https?://", "", entry).partition("/")[0]
-    hub = ("docker.io", "index.docker.io", "registry-1.docker.io")
-    if registry == HUB:
-        return host in hub
-    return host == registry or bool(re.fullmatch(re.escape(host).replace(r"\*", "[^.]*"), registry))
-
-
-def _pulling(snapshot: Snapshot, container: Container, events: list[Event]) -> Iterator[Symptom]:
-    if container.waiting.get("reason") not in ("ContainerCreating", "PodInitializing"):
-        return
-    mine = [
-        one
-        for one in events
-        if one.container == container.name and one.reason in ("Pulling", "Pulled", "Failed")
-    ]
-    if not mine or mine[-1].reason != "Pulling" or mine[-1].time is None:
-        return
-    lasted = snapshot.clock - mine[-1].time
-    if lasted > _SLOW:
-        attributes = {**_facts(container), "duration": show_duration(lasted)}
-        text = f"{mine[-1].message}, for {show_duration(lasted)}"
-        yield Symptom("image.pulling", container.subject, mine[-1].source, text, attributes, mine[-1].time)

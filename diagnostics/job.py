@@ -11,16 +11,16 @@ from poddoctor.model import POD, Body, Read, Snapshot, Subject, Symptom, Symptom
 from poddoctor.pod.containers import containers
 from poddoctor.pod.owner import owner_of
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import condition, get, pod_of
-from poddoctor.pod.units import parse_time
+from poddoctor.pod.reads import condition, get, list_of, pod_of
+from poddoctor.pod.units import parse_time, show_duration
 
 _COMMON = ("job", "reason", "failed", "succeeded", "limit", "deadline")
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "job.failed": SymptomKind(
         "the Job has the condition Failed (or FailureTarget)",
-        (*_COMMON, "indexes", "rule", "exit_code", "culprit", "asked"),
+        (*_COMMON, "indexes", "rule", "exit_code", "culprit", "asked", "cronjob"),
     ),
-    "job.suspended": SymptomKind("the Job is suspended: it has no pods", ("job",)),
+    "job.suspended": SymptomKind("the Job is suspended: it has no pods", ("job", "queue", "since")),
     "job.sidecar-runs-on": SymptomKind(
         "the work of a Job's pod is done, but another container runs on", ("job", "sidecar", "finished")
     ),
@@ -37,25 +37,31 @@ _SIDECARS = lazy(
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
-    """Nothing of its own: owners are read for every pod, and a Job that is the target is read first."""
-    del snapshot
-    return ()
+    """The Jobs of a CronJob; else nothing: owners are read for every pod, a Job that is the target first."""
+    if snapshot.target.kind == "cronjob":
+        yield _jobs_read(snapshot)
+
+
+def _jobs_read(snapshot: Snapshot) -> Read:
+    return list_of("batch/v1", "jobs", snapshot.target.namespace, "would show how its newest Job ended")
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """Which limit ended the Job, or what keeps it from ending."""
     job = _job(snapshot)
-    if job is None:
-        return
     pod = pod_of(snapshot)
+    if job is None:
+        if pod is not None and (name := _owning_job(pod)):
+            yield from _running_on(name, pod)  # the pod alone shows that
+        return
     subject = POD if pod is not None else Subject("workload")
     if ((pod or {}).get("status") or {}).get("phase") == "Succeeded":
         return  # it did its part, whatever became of the Job
     yield from _failed(job, subject)
     if pod is None:
-        yield from _suspended(job, subject)
+        yield from _suspended(snapshot, job, subject)
     else:
-        yield from _running_on(job, pod)
+        yield from _running_on(_name(job), pod)
 
 
 def _job(snapshot: Snapshot) -> Body | None:
@@ -64,19 +70,45 @@ def _job(snapshot: Snapshot) -> Body | None:
             get("batch/v1", "jobs", snapshot.target.namespace, snapshot.target.name)
         )
         return body
+    if snapshot.target.kind == "cronjob":
+        return _newest(snapshot)
     pod = pod_of(snapshot)
-    for reference in ((pod or {}).get("metadata") or {}).get("ownerReferences") or []:
-        if reference.get("kind") == "Job" and reference.get("controller"):
-            owned: Body | None = snapshot.body(
-                get("batch/v1", "jobs", snapshot.target.namespace, str(reference["name"]))
-            )
-            return owned
+    if pod is not None and (name := _owning_job(pod)):
+        owned: Body | None = snapshot.body(get("batch/v1", "jobs", snapshot.target.namespace, name))
+        return owned
     owner = owner_of(snapshot)
     return owner.body if owner.kind == "job" else None
 
 
+def _newest(snapshot: Snapshot) -> Body | None:
+    """The newest Job of the CronJob that is the target: its pods may be gone already."""
+    cronjob = (
+        snapshot.body(get("batch/v1", "cronjobs", snapshot.target.namespace, snapshot.target.name)) or {}
+    )
+    uid = (cronjob.get("metadata") or {}).get("uid")
+    owned = [
+        one
+        for one in snapshot.items(_jobs_read(snapshot)) or []
+        if any(ref.get("uid") == uid for ref in (one.get("metadata") or {}).get("ownerReferences") or [])
+    ]
+    return max(owned, key=lambda one: str(one["metadata"].get("creationTimestamp")), default=None)
+
+
+def _owning_job(pod: Body) -> str:
+    """The name of the Job that the pod says it belongs to, or empty."""
+    owners = (pod.get("metadata") or {}).get("ownerReferences") or []
+    return next(
+        (str(one["name"]) for one in owners if one.get("kind") == "Job" and one.get("controller")), ""
+    )
+
+
 def _name(job: Body) -> str:
     return str((job.get("metadata") or {}).get("name") or "")
+
+
+def _cronjob(job: Body) -> str:
+    owners = (job.get("metadata") or {}).get("ownerReferences") or []
+    return next((str(one.get("name")) for one in owners if one.get("kind") == "CronJob"), "")
 
 
 def _failed(job: Body, subject: Subject) -> Iterator[Symptom]:
@@ -90,6 +122,7 @@ def _failed(job: Body, subject: Subject) -> Iterator[Symptom]:
     rule = _RULE.search(message)
     attributes = {
         "job": _name(job),
+        "cronjob": _cronjob(job),
         # What a pod says of itself goes first; when none is left the Job's word is all there is.
         "asked": subject.kind,
         "reason": str(failed.get("reason") or ""),
@@ -113,15 +146,26 @@ def _failed(job: Body, subject: Subject) -> Iterator[Symptom]:
     yield Symptom("job.failed", subject, source, message, known, time, notes=tuple(notes))
 
 
-def _suspended(job: Body, subject: Subject) -> Iterator[Symptom]:
+def _suspended(snapshot: Snapshot, job: Body, subject: Subject) -> Iterator[Symptom]:
     if not (job.get("spec") or {}).get("suspend"):
         return
-    yield Symptom(
-        "job.suspended", subject, f"job/{_name(job)} spec.suspend", "suspend: true", {"job": _name(job)}
+    attributes = {"job": _name(job)}
+    if queue := ((job.get("metadata") or {}).get("labels") or {}).get("kueue.x-k8s.io/queue-name"):
+        attributes["queue"] = str(queue)
+    said = condition(job, "Suspended")
+    since = parse_time(said.get("lastTransitionTime")) or parse_time(
+        (job.get("metadata") or {}).get("creationTimestamp")
     )
+    if since:
+        attributes["since"] = show_duration(snapshot.clock - since)
+    notes = (
+        ((f"label kueue.x-k8s.io/queue-name: {queue}", f"job/{_name(job)} metadata.labels"),) if queue else ()
+    )
+    source = f"job/{_name(job)} spec.suspend"
+    yield Symptom("job.suspended", subject, source, "suspend: true", attributes, since, notes=notes)
 
 
-def _running_on(job: Body, pod: Body) -> Iterator[Symptom]:
+def _running_on(job: str, pod: Body) -> Iterator[Symptom]:
     """The main container is done (exit 0), one that never ends keeps the pod, and so the Job, from ending."""
     ended = [one for one in containers(pod, "app") if one.terminated]
     running = [one for one in containers(pod, "app") if one.is_running]
@@ -132,7 +176,7 @@ def _running_on(job: Body, pod: Body) -> Iterator[Symptom]:
         image = str(one.spec.get("image") or "")
         if _SIDECARS.search(one.name) or _SIDECARS.search(image):
             names = ", ".join(sorted(each.name for each in ended))
-            attributes = {"job": _name(job), "sidecar": one.name, "finished": names}
+            attributes = {"job": job, "sidecar": one.name, "finished": names}
             text = f"container {names} is Completed, container {one.name} is still running"
             yield Symptom(
                 "job.sidecar-runs-on", one.subject, f"{one.status_path}.state.running", text, attributes

@@ -18,7 +18,7 @@ from poddoctor.pod.reads import (
 from poddoctor.pod.units import parse_time, quantity, show_bytes, show_duration
 
 from ._awaits import Awaited, awaited_by, service_reads, service_state
-from ._deletion import budgets_read, deletion, is_deleted
+from ._deletion import budgets_read, deletion, is_deleted, who_deleted
 from ._nodes import node_name, trouble_of
 
 _ENDING = ("for", "left", "overdue", "grace", "node")
@@ -49,7 +49,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The pod was evicted through the API", ("node", "cordoned", "budget", "left")
     ),
     "lifecycle.deleted-by-taint": SymptomKind(
-        "A NoExecute taint had the pod deleted", ("node", "taint", "left")
+        "A NoExecute taint had the pod deleted", ("node", "taint", "by_hand", "left")
     ),
     "lifecycle.resize": SymptomKind(
         "An in-place resize was not done",
@@ -109,6 +109,8 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         yield from deletion(snapshot, pod)
         return
     if (pod.get("status") or {}).get("phase") in ("Succeeded", "Failed"):
+        if pod["status"]["phase"] == "Failed":
+            yield from who_deleted(snapshot, pod)
         return
     yield from _resize(pod)
     for one in containers(pod):

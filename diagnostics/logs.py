@@ -13,10 +13,11 @@ from functools import lru_cache
 
 from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 
 from ._ends import End, last_end
-from ._logfacts import PARTICULARS, fact_reads, facts
+from ._logfacts import PARTICULARS, addressed, fact_reads, facts
 from ._logrules import Meaning, meanings
 from ._logtext import ERROR, FATAL, PLAIN, Line, decisive_of, read
 from ._process import is_over, place
@@ -65,6 +66,23 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "the data on the volume does not suit the program",
         ("path", "problem", "data_version", "program_version"),
     ),
+    "dependency-unreachable": (
+        "a connection to another program failed, it is not said how",
+        ("host", "port"),
+    ),
+    "database-schema-mismatch": (
+        "the database is there, but not what the program expects in it",
+        ("database", "table", "column", "version"),
+    ),
+    "kubernetes-kind-missing": (
+        "the API server does not know a kind that the program needs",
+        ("kind", "api_version", "resource"),
+    ),
+    "kubernetes-api-unreachable": ("the API server does not answer the pod", ("host", "port", "api_env")),
+    "leader-election-lost": ("the program was the leader and lost its lease", ()),
+    "sysctl-too-low": ("a setting of the node's kernel is too low", ("sysctl_name", "have", "wanted")),
+    "dns-loop": ("CoreDNS asks itself", ("loop_from", "zone")),
+    "license-rejected": ("the program's licence is missing or not valid", ()),
     "runtime-version-mismatch": (
         "the program needs another version of its runtime",
         ("runtime", "wanted", "have", "module", "engine", "class_files"),
@@ -89,6 +107,16 @@ _NO_LOG_MATTERS = frozenset(
     {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
 )
 _NEAR = 3
+_GOODBYE, _LATER = 40, 60
+_SERVES = lazy(
+    r"(?i)\b(?:listening (?:on|at)|(?:server|service|app\w*) (?:is )?(?:started|running|ready|up)\b|"
+    r"started \w+ in [\d.]+|ready (?:to accept|for) connections|accepting connections|serving (?:on|at|http))"
+)
+_SHUTDOWN = lazy(
+    r"(?i)\bSIGTERM\b|\bsignal[: ]+\"?(?:15|terminated)|"
+    r"(?:received|caught|got|handling) (?:an? |the )?(?:\w+ )?(?:shutdown|terminat\w*|stop|quit)\b|"
+    r"graceful(?:ly)? (?:shut|stop)|(?:start\w*|begin\w*|initiat\w*) shut ?down"
+)
 _TAIL = 15
 
 
@@ -133,7 +161,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
             yield previous
         verdict = _verdict(snapshot, failing)
         if verdict and verdict.meaning:
-            yield from fact_reads(snapshot, verdict.meaning)
+            yield from fact_reads(snapshot, addressed(failing.one, verdict.meaning))
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
@@ -169,13 +197,26 @@ def _said(snapshot: Snapshot, failing: _Failing) -> Iterator[_Said]:
     for log, request in order:
         text = log_text(snapshot, request)
         if text and text.strip():
-            lines = _read(text)
+            lines = _before_shutdown(_read(text)) if _was_told(failing.end) else _read(text)
             name = f"log {one.name}" + (" (previous)" if log == "previous" else "")
             yield _Said(log, name, lines, len(lines) < LOG_LINES)
     if failing.end is not None:
         message = str(failing.end.record.get("message") or "")
         if message.strip():
             yield _Said("terminationMessage", f"{failing.end.source}.message", _read(message), whole=True)
+
+
+def _was_told(end: End | None) -> bool:
+    """Whether somebody else ended the container: what it says after SIGTERM follows from that."""
+    return end is not None and (end.by not in _OWN_ENDS or end.exit_code in (0, 143))
+
+
+def _before_shutdown(lines: tuple[Line, ...]) -> tuple[Line, ...]:
+    """The lines before the program says that it was told to stop."""
+    for index in range(max(0, len(lines) - _GOODBYE), len(lines)):
+        if _SHUTDOWN.search(lines[index].text):
+            return lines[:index]
+    return lines
 
 
 @lru_cache(maxsize=16)
@@ -196,11 +237,20 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
         if line is None:
             continue
         found = _meant(said, line, ended=failing.end is not None)
+        if failing.end is None and _survived(found):
+            found = _Verdict(said, found.line, None, near=False)
         if found.meaning is not None:
             return found
         if first is None or (first.line.weight < ERROR <= line.weight):
             first = found
     return first
+
+
+def _survived(verdict: _Verdict) -> bool:
+    """Whether a program that still runs has left this line behind: it serves since, or said much more."""
+    lines, line = verdict.said.lines, verdict.line
+    later = [one for one in lines if one.number > line.number and one.block != line.block]
+    return len(later) > _LATER or any(one.weight <= PLAIN and _SERVES.search(one.text) for one in later)
 
 
 def _meant(said: _Said, line: Line, *, ended: bool) -> _Verdict:
@@ -258,6 +308,7 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         )
     if meaning is None or (failing.end is not None and failing.end.exit_code == 0 and line.weight < FATAL):
         return
+    meaning = addressed(one, meaning)
     extra, notes, agrees = facts(snapshot, one, meaning)
     allowed = SYMPTOMS[f"logs.{meaning.what}"].attributes
     values = {

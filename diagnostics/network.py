@@ -12,7 +12,7 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_of
 
 from ._awaits import ready_endpoints, services_read, slices_read
-from ._policies import Wanted, denied_by, policies_read, rules_text
+from ._policies import Wanted, denied_by, named_namespace, policies_read, rules_text
 
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "network.service-selects-nothing": SymptomKind(
@@ -83,12 +83,21 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if any(_TIMEOUT.search(line) or _UNRESOLVED.search(line) for line in lines):
         yield policies_read(space)
         yield services_read(space)
+        for other in _namespaces(lines, space):
+            yield policies_read(other)
+            yield services_read(other)
     if any(_UNRESOLVED.search(line) for line in lines):
         for namespace, dns in _DNS:
             yield get("v1", "services", namespace, dns, "would show the cluster's DNS")
             yield slices_read(namespace, dns)
     if _on_host(pod) and any(_IN_USE.search(line) for line in lines):
         yield _neighbours_read(pod)
+
+
+def _namespaces(lines: list[str], own: str) -> list[str]:
+    """The other namespaces whose Services time out: their policies may shield them."""
+    places = [_PLACE.search(line) for line in lines if _TIMEOUT.search(line)]
+    return sorted({named_namespace(one["host"], own) for one in places if one} - {own})[:2]
 
 
 def _serves(pod: Body) -> bool:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.containers import containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     condition,
@@ -20,7 +22,8 @@ from poddoctor.pod.reads import (
 )
 from poddoctor.pod.units import parse_time, quantity, show_amount, show_duration
 
-from ._nodes import PRESSURES, Trouble, node_name, says_running, trouble_of
+from ._nodes import PRESSURES, Trouble, from_kubelet, node_name, says_running, trouble_of
+from ._world import nodes_read
 
 _EVICTED = ("resource", "quantity_left", "threshold", "offender", "usage", "request", "node", "kind", "field")
 
@@ -30,7 +33,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         ("node", "ready", "reason", "detail", "for", "silent_for", "shows", "kind"),
     ),
     "node.condition": SymptomKind("The Node object itself says that it is not ready", ("node", "ready")),
-    "node.gone": SymptomKind("The Node object of a bound pod does not exist", ("node",)),
+    "node.gone": SymptomKind("The Node object of a bound pod does not exist", ("node", "stated")),
     "node.pod-not-picked-up": SymptomKind("The kubelet has not touched a bound pod", ("node", "for")),
     "node.evicted": SymptomKind("The kubelet evicted the pod because its node ran short", _EVICTED),
     "node.rejected": SymptomKind(
@@ -61,6 +64,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The kubelet refused the pod under pressure", ("pressure", "resource", "node")
     ),
     "node.pressure": SymptomKind("The node is under pressure now", ("pressure", "resource", "node", "for")),
+    "node.pod-failed": SymptomKind("The pod failed for a reason of its own", ("reason", "detail", "node")),
     "node.preempted": SymptomKind("The kubelet removed the pod for a critical one", ("node",)),
 }
 
@@ -68,7 +72,7 @@ _SILENT_AFTER = timedelta(seconds=90)
 _LOW = lazy(r"The node was low on resource: \[?([a-z-]+)\]?", re.IGNORECASE)
 _THRESHOLD = lazy(r"Threshold quantity: ([^,\s]+), available: ([^\s.]+(?:\.\d+)?[A-Za-z]*)")
 _USED = lazy(
-    r"Container (\S+) was using ([^,]+), (?:request is ([^,]+), has larger consumption of \S+?|"
+    r"(?P<what>Container|Pod) (\S+) was using ([^,]+), (?:request is ([^,]+), has larger consumption of \S+?|"
     r"which exceeds its request of (\S+?))\.(?:\s|$)"
 )
 _OUT_OF = lazy(r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)")
@@ -77,6 +81,7 @@ _DEVICES = lazy(
     r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. "
     r"Requested: (\d+), Available: (\d+)"
 )
+_RECLAIM = lazy(r"\(res: ([^,]+), q: (\d+)\)")
 _CONDITION = lazy(r"The node had condition: \[([^\]]+)\]")
 _PREFIX = lazy(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
 _PREDICATES = (
@@ -98,6 +103,21 @@ _PREDICATES = (
     "PredicateFailed",
 )
 _TOPOLOGY = ("TopologyAffinityError", "SMTAlignmentError", "EmptyPodSharedPoolError")
+_OF_OTHERS = frozenset(
+    {
+        *(
+            "DeadlineExceeded",
+            "SysctlForbidden",
+            "AppArmor",
+            "Evicted",
+            "Terminated",
+            "NodeLost",
+            "Forbidden",
+        ),
+        *("NodeShutdown", "Shutdown", "ProcMount", "SeccompProfile", "HostNetwork", "Unschedulable"),
+    }
+)
+"""Reasons of a failed pod that other stages know, or that are no failure."""
 _RESOURCES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 
 
@@ -107,6 +127,8 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if pod is None or not node_name(pod) or _ended_well(pod):
         return
     yield node_read(node_name(pod))
+    if snapshot.absent(node_read(node_name(pod))):
+        yield replace(nodes_read(), purpose="would show whether the node was removed or only not recorded")
     if _looks_wrong(snapshot, pod):
         yield node_events_read(node_name(pod))
 
@@ -138,6 +160,10 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
 def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     status = pod.get("status") or {}
     reason, message = str(status.get("reason") or ""), str(status.get("message") or "").strip()
+    trouble = trouble_of(snapshot)
+    if trouble and trouble.reason == "DeletionByPodGC":
+        yield from _gone(pod, trouble)
+        return
     plain = _PREFIX.sub("", message)
     if reason == "Evicted":
         yield from _evicted(snapshot, pod, message)
@@ -145,9 +171,16 @@ def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield from _rejected(snapshot, pod, reason, plain, _numbers(plain))
     elif reason in _PREDICATES:
         yield from _rejected(snapshot, pod, reason, plain, _predicate(reason, plain))
+    elif reason == "UnexpectedAdmissionError" and "preempt" in plain:
+        yield from _rejected(snapshot, pod, reason, plain, _unpreempted(plain))
     elif reason == "UnexpectedAdmissionError":
         yield _device(pod, plain)
-    elif reason in _TOPOLOGY:
+    else:
+        yield from _removed(snapshot, pod, reason, message, plain)
+
+
+def _removed(snapshot: Snapshot, pod: Body, reason: str, message: str, plain: str) -> Iterator[Symptom]:
+    if reason in _TOPOLOGY:
         values = {"reason": reason, "node": node_name(pod), "detail": plain}
         yield _said(pod, "node.topology-rejected", message, values)
     elif reason in {"Terminated", "NodeShutdown", "Shutdown"} and _is_shutdown(reason, message):
@@ -159,6 +192,9 @@ def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield _said(pod, "node.shutdown", message, values, _shutdown_notes(snapshot, pod))
     elif reason == "Preempting":
         yield _said(pod, "node.preempted", message, {"node": node_name(pod)})
+    elif reason and reason not in _OF_OTHERS and not any(one.terminated for one in containers(pod)):
+        values = {"reason": reason, "detail": " ".join(plain.split())[:160], "node": node_name(pod)}
+        yield _said(pod, "node.pod-failed", message, values)
 
 
 def _is_shutdown(reason: str, message: str) -> bool:
@@ -199,12 +235,16 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
     )
     if threshold := _THRESHOLD.search(message):
         values |= {"threshold": threshold[1], "quantity_left": threshold[2].rstrip(".")}
-    used = [(one[1], _readable(one[2]), (one[3] or one[4] or "").strip()) for one in _USED.finditer(message)]
-    if used:
-        values |= {"offender": used[0][0], "usage": used[0][1], "request": used[0][2]}
+    used = [
+        (one["what"], one[2], _readable(one[3]), (one[4] or one[5] or "").strip())
+        for one in _USED.finditer(message)
+    ]
+    offenders = [one for one in used if one[0] == "Container"]
+    if offenders:
+        values |= dict(zip(("offender", "usage", "request"), offenders[0][1:], strict=True))
     notes = [
-        (f"container {name}: used {usage}, requested {request}", "pod.status.message")
-        for name, usage, request in used
+        (f"{what.lower()} {name}: used {usage}, requested {request}", "pod.status.message")
+        for what, name, usage, request in used
     ]
     yield _said(pod, "node.evicted", message, values, [*notes, *_pressure_notes(snapshot)])
 
@@ -223,9 +263,11 @@ def _kind(resource: str) -> str:
 
 def _pressure_notes(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
     pod = pod_of(snapshot) or {}
+    told: dict[str, tuple[str, str]] = {}
     for event in events_in(snapshot, node_events_read(node_name(pod))):
         if event.reason in {"EvictionThresholdMet", "FreeDiskSpaceFailed", "SystemOOM"}:
-            yield event.message, event.source
+            told[event.message] = (event.message, event.source)
+    yield from list(told.values())[-2:]  # the newest of each wording
     for name, since in _pressures(node_of(snapshot)):
         yield f"the node still has {name}{since}", f"node {node_name(pod)} .status.conditions[{name}]"
 
@@ -268,6 +310,15 @@ def _numbers(message: str) -> dict[str, str]:
     }
 
 
+def _unpreempted(message: str) -> dict[str, str]:
+    """A critical pod for which the kubelet found nothing to remove."""
+    found = _RECLAIM.search(message)
+    amount = f"{found[2]}m" if found and found[1] == "cpu" else found[2] if found else ""
+    short = quantity(amount) if found else None
+    said = f", short by {show_amount(found[1], short)} {found[1]}" if found and short is not None else ""
+    return {"kind": "resource", "detail": f"a critical pod, and nothing to remove for it{said}"}
+
+
 def _predicate(reason: str, message: str) -> dict[str, str]:
     found = _PREDICATE.search(message)
     return {
@@ -297,7 +348,8 @@ def _node(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     name = node_name(pod)
     trouble = trouble_of(snapshot)
     if trouble and trouble.ready == "gone":
-        yield from _gone(snapshot, pod, trouble)
+        if _suffers(pod):
+            yield from _gone(pod, trouble)
         return
     if trouble and not _works_regardless(pod, trouble):
         yield from _lost(snapshot, pod, trouble)
@@ -372,12 +424,20 @@ def _tolerated(pod: Body, keys: list[str]) -> str:
     return ""
 
 
-def _gone(snapshot: Snapshot, pod: Body, trouble: Trouble) -> Iterator[Symptom]:
+def _suffers(pod: Body) -> bool:
+    """Whether the pod shows it: the garbage collector removes the pods of a node that is gone in a minute."""
+    deleted = (pod.get("metadata") or {}).get("deletionTimestamp")
+    return bool(deleted) or condition(pod, "Ready").get("status") != "True"
+
+
+def _gone(pod: Body, trouble: Trouble) -> Iterator[Symptom]:
     # A name that never was a node's is the scheduler's matter: no kubelet ever saw the pod.
     if not (pod.get("status") or {}).get("startTime"):
         return
-    del snapshot
-    yield Symptom("node.gone", POD, trouble.source, trouble.message, {"node": node_name(pod)})
+    values = {"node": node_name(pod)}
+    if trouble.reason == "DeletionByPodGC":
+        values["stated"] = "yes"
+    yield Symptom("node.gone", POD, trouble.source, trouble.message, values, trouble.since)
 
 
 def _not_picked_up(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
@@ -391,7 +451,7 @@ def _not_picked_up(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     )
     if bound is None or snapshot.clock - bound < _SILENT_AFTER:
         return
-    if any(one.component == "kubelet" for one in pod_events(snapshot)):
+    if any(map(from_kubelet, pod_events(snapshot))):
         return  # it speaks of this pod: only the status is missing
     waited = show_duration(snapshot.clock - bound)
     notes = []

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.reads import Event, condition, log_reads, pod_events, pod_of
+from poddoctor.pod.pattern import lazy
+from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
-from ._probe import Probe, declared, probes_of
-from ._probe_facts import Unhealthy, attributes_of, last_unhealthy, port_notes
+from ._logtext import decisive
+from ._probe import Probe, declared, probes_of, shorten
+from ._probe_facts import Unhealthy, attributes_of, from_access_log, last_unhealthy, port_notes
 from ._probe_kills import ends_often, event_symptom, killed_by_probe, lived_for, maybe_killed
 
 _PROBE = (
@@ -75,6 +78,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 
+_OFTEN = 6
+_JUST_NOW = timedelta(minutes=1)
+_ITS_OWN = frozenset({"http-error", "exit", "not-serving", "refused", "timeout", "reset", "other", ""})
+# Lines that a server writes about each request, the probe's own among them, or about nothing at all.
+_CHATTER = lazy(r'" \d{3} |kube-probe|\[(?:notice|debug)\]|(?i:\blevel=(?:info|debug)\b)')
 _GATES = (
     ("target-health.elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
     ("target-health.alb.ingress.k8s.aws/", "the AWS Load Balancer Controller"),
@@ -104,10 +112,10 @@ def _alive(snapshot: Snapshot) -> Body | None:
 
 
 def _matters(one: Container, probe: Probe, snapshot: Snapshot) -> bool:
-    if probe.handler == "exec":
-        return False
     if one.is_running and not one.ready:
         return True
+    if probe.handler == "exec":
+        return False
     ended = bool(one.terminated or one.last_terminated)
     return probe.kind != "readiness" and ended and ends_often(one, snapshot.clock)
 
@@ -128,6 +136,10 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     if not probes:
         return
     unhealthy = last_unhealthy(one, events)
+    for probe in probes.values():
+        if probe.kind not in unhealthy:
+            answered = from_access_log(snapshot, one, probe)
+            unhealthy |= {probe.kind: answered} if answered else {}
     killed = killed_by_probe(snapshot, one, probes, unhealthy, events)
     yield from killed
     if killed:
@@ -138,6 +150,7 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
             )
         return
     yield from maybe_killed(snapshot, one, probes, unhealthy, events)
+    yield from _comes_and_goes(snapshot, one, probes.get("readiness"), unhealthy.get("readiness"))
     if not one.is_running or one.ready or _crashes_by_itself(one, snapshot.clock):
         return
     if "startup" in probes and not one.status.get("started"):
@@ -152,6 +165,28 @@ def _crashes_by_itself(one: Container, clock: datetime) -> bool:
         return False
     lived = lived_for(one)
     return lived is not None and clock - one.started_at < lived + timedelta(seconds=30)
+
+
+def _comes_and_goes(
+    snapshot: Snapshot, one: Container, probe: Probe | None, seen: Unhealthy | None
+) -> Iterator[Symptom]:
+    """A container that is ready at this instant, and whose probe failed again and again until moments ago."""
+    if probe is None or seen is None or not seen.counts or not (one.ready and one.started_at):
+        return
+    last, first = seen.event.time, seen.event.first
+    up = one.started_at + timedelta(seconds=probe.budget + 60)
+    if last is None or first is None or seen.event.count < _OFTEN or snapshot.clock - last > _JUST_NOW:
+        return
+    if last < up or last - first < timedelta(minutes=1):
+        return  # it was coming up then, or it was one spell
+    values = attributes_of(snapshot, one, probe, seen, "unready")
+    text = f"ready now, but {probe.asks} failed {seen.event.count} times, last {_ago(snapshot, last)} ago"
+    yield replace(_state("probes.unready", one, probe, values, text), past=True, time=last)
+    yield event_symptom(one, seen, values, past=True)
+
+
+def _ago(snapshot: Snapshot, time: datetime) -> str:
+    return show_duration(snapshot.clock - time)
 
 
 # --- not ready, not started --------------------------------------------------------------------------------
@@ -173,16 +208,17 @@ def _not_started(
     if running is not None:
         text += f" in {show_duration(running)}"
         values["for"] = show_duration(running)
-    yield _state("probes.unstarted", one, probe, values, text)
+    said = tuple(_said(snapshot, one, values))
+    yield _state("probes.unstarted", one, probe, values, text, () if seen else said)
     yield from _port_unknown(one, probe, values)
     if seen:
-        yield event_symptom(one, seen, values)
+        yield event_symptom(one, seen, values, notes=said)
 
 
 def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None) -> Iterator[Symptom]:
     running = snapshot.clock - one.started_at if one.started_at else None
     values = attributes_of(snapshot, one, probe, seen, "unready")
-    known = values.get("failure") in ("port-unknown", "command-missing")
+    known = values.get("failure") in ("port-unknown", "command-missing", "scheme", "grpc-unimplemented")
     if running is not None and running.total_seconds() <= probe.budget and not known:
         yield _starting(one, probe, values, running)
         return
@@ -190,10 +226,11 @@ def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy
     if running is not None:
         text += f", running for {show_duration(running)}"
         values["for"] = show_duration(running)
-    yield _state("probes.unready", one, probe, values, text)
+    said = tuple(_said(snapshot, one, values))
+    yield _state("probes.unready", one, probe, values, text, () if seen else said)
     yield from _port_unknown(one, probe, values)
     if seen:
-        yield event_symptom(one, seen, values)
+        yield event_symptom(one, seen, values, notes=said)
 
 
 def _starting(one: Container, probe: Probe, values: Mapping[str, str], running: timedelta) -> Symptom:
@@ -202,13 +239,35 @@ def _starting(one: Container, probe: Probe, values: Mapping[str, str], running: 
     return _state("probes.starting", one, probe, {**values, "left": show_duration(left)}, text)
 
 
-def _state(name: str, one: Container, probe: Probe, values: Mapping[str, str], text: str) -> Symptom:
+def _said(snapshot: Snapshot, one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """What the program that is not ready says of it: its decisive line, or else its last words.
+
+    Where the probe itself is wrong, the program has nothing to say about it.
+    """
+    if values.get("failure") not in _ITS_OWN or values.get("mismatch"):
+        return
+    text = log_text(snapshot, log_reads(snapshot, one.name)[1]) or ""
+    words = "\n".join(line if not _CHATTER.search(line) else "" for line in text.splitlines())
+    line = decisive(words) if words.strip() else None
+    if line:
+        yield f'it says: "{shorten(line.text, 200)}"', f"log {one.name}, line {line.number}"
+
+
+def _state(
+    name: str,
+    one: Container,
+    probe: Probe,
+    values: Mapping[str, str],
+    text: str,
+    said: Iterable[tuple[str, str]] = (),
+) -> Symptom:
     notes = [
         (
             f"{probe.asks}, {probe.arithmetic}, timeout {probe.timeout}s",
             f"{one.spec_path}.{probe.field}",
         ),
         *port_notes(one, values),
+        *said,
     ]
     attributes = {key: value for key, value in values.items() if value}
     return Symptom(name, one.subject, one.status_path, text, attributes, one.started_at, notes=tuple(notes))

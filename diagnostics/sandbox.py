@@ -10,10 +10,17 @@ from poddoctor.pod.containers import containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
+from . import _silence as silence
 from ._blocked import progressed, standing_events, waits_for_start
 from ._sandbox_text import read_sandbox
 
-_FAILED = ("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus")
+_FAILED = (
+    "FailedCreatePodSandBox",
+    "NetworkNotReady",
+    "FailedCreatePodContainer",
+    "FailedPodSandBoxStatus",
+    "FailedSync",
+)
 _ATTRIBUTES = (
     "problem",
     "plugin",
@@ -33,6 +40,7 @@ _ATTRIBUTES = (
     "siblings",
     "range",
     "other_nodes",
+    "told",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "sandbox.failed": SymptomKind("The runtime could not make the pod's sandbox.", _ATTRIBUTES),
@@ -42,10 +50,14 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "sandbox.profile-missing": SymptomKind(
         "A container asks for an AppArmor or seccomp profile that the node does not have.",
-        ("kind", "profile", "node", "path", "level"),
+        ("kind", "profile", "node", "path", "level", "apparmor"),
     ),
     "sandbox.sysctl-forbidden": SymptomKind(
         "The pod sets a kernel parameter that the node does not allow.", ("sysctl", "node", "value")
+    ),
+    "sandbox.unexplained": SymptomKind(
+        "The pod waits on its node before its first container, and nothing that can be read says why.",
+        ("node", "since", "awaited"),
     ),
     "sandbox.devices-not-prepared": SymptomKind(
         "The driver could not prepare the devices of a resource claim.", ("why", "node", "resource_claim")
@@ -87,6 +99,10 @@ _APPARMOR = lazy(
     r"|apparmor failed to apply profile[^\n]*?|unable to apply apparmor profile",
     re.IGNORECASE,
 )
+_UNANSWERED = lazy(
+    r"^error determining status: .*(?:DeadlineExceeded|deadline exceeded|Unavailable|connection refused)"
+)
+_OFTEN = 5
 _SYSCTL = lazy(r"forbidden sysctl: \\*\"(?P<sysctl>[^\"\\]+)\\*\"\s*(?P<why>[^\n]*)")
 
 
@@ -96,15 +112,24 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if pod is None or not waits_for_start(pod):
         return
     node = str((pod.get("spec") or {}).get("nodeName"))
-    events = standing_events(snapshot, _FAILED)
+    events = _failures(snapshot)
     if events or not pod_events(snapshot):
         yield node_read(node)
     problems = {read_sandbox(one.message)[0] for one in events}
-    if problems & {"cni", "not-ready", "ip-exhausted", "plugin-missing"} or _network_down(snapshot):
+    quiet = silence.silent(snapshot, pod)
+    if quiet:
+        yield from silence.sibling_reads(snapshot, pod)
+    if quiet or problems & {"cni", "not-ready", "ip-exhausted", "plugin-missing"} or _network_down(snapshot):
         yield node_pods_read(node)
     name = (pod.get("spec") or {}).get("runtimeClassName")
-    if name and events:
+    if name and (events or quiet):
         yield runtime_class_read(str(name))
+
+
+def _failures(snapshot: Snapshot) -> list[Event]:
+    """The standing events about the sandbox; of a failed sync only that the runtime does not answer."""
+    found = standing_events(snapshot, _FAILED)
+    return [one for one in found if one.reason != "FailedSync" or _UNANSWERED.search(one.message)]
 
 
 def node_pods_read(node: str) -> Read:
@@ -135,7 +160,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
 def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     node = str((pod.get("spec") or {}).get("nodeName"))
     down = _network_down(snapshot) and not (pod.get("spec") or {}).get("hostNetwork")
-    events = standing_events(snapshot, _FAILED)
+    events = _failures(snapshot)
     seen: set[str] = set()
     for one in events:
         problem, details = read_sandbox(one.message)
@@ -150,12 +175,73 @@ def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         more, notes = _agent(snapshot, node, "")
         source = f"node {node} status.conditions[Ready].message"
         yield Symptom("sandbox.network-not-ready", POD, source, text, {"node": node, **more}, notes=notes)
+    elif silence.silent(snapshot, pod):
+        yield from _unspoken(snapshot, pod, node)
+    elif not events and (changed := _changed(snapshot)):
+        why = f"it was killed and made anew {changed.count} times"
+        attributes = {
+            "problem": "other",
+            "node": node,
+            "told": "own",
+            "why": why,
+            "attempts": str(changed.count),
+        }
+        yield Symptom("sandbox.failed", POD, changed.source, changed.message, attributes, changed.time)
+    elif not events:
+        yield from _unexplained(snapshot, pod, node)
+
+
+def _unspoken(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
+    """The reason as other pods, the node and its network agent show it, when this pod's events are gone."""
+    pods = snapshot.items(node_pods_read(node))
+    spec = pod.get("spec") or {}
+    runtime = snapshot.body(runtime_class_read(str(spec.get("runtimeClassName") or ""))) or {}
+    told = next(silence.said_of_others(snapshot, pod), None) or silence.handler_unknown(
+        snapshot, str(runtime.get("handler") or "")
+    )
+    told = told or silence.user_namespace_unknown(snapshot, pod)
+    if told is None and not spec.get("hostNetwork"):
+        told = silence.range_used_up(snapshot, pods) or _agent_down(snapshot, node)
+    if told is None:
+        yield from _unexplained(snapshot, pod, node)
+        return
+    attributes = {"problem": told.problem, "node": node, "told": told.told, **told.details}
+    if told.problem.startswith("runtime-") and spec.get("runtimeClassName"):
+        attributes["runtime_class"] = str(spec["runtimeClassName"])
+    notes = list(told.notes)
+    if others := silence.others_wait_too(snapshot, pods):
+        notes.append((f"{len(others)} more pods wait on {node}: {', '.join(others[:4])}", f"pods on {node}"))
+    yield Symptom("sandbox.failed", POD, told.source, told.text, attributes, notes=tuple(notes))
+
+
+def _changed(snapshot: Snapshot) -> Event | None:
+    """The event that tells that the sandbox was replaced again and again, each time before a container."""
+    return next((one for one in standing_events(snapshot, ("SandboxChanged",)) if one.count >= _OFTEN), None)
+
+
+def _unexplained(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
+    """All that can be said of a pod that waits on its node when nothing tells why."""
+    if since := silence.unexplained(snapshot, pod):
+        attributes = {"node": node, "since": since, "awaited": silence.awaited(pod)}
+        text = f"no container was made for {since}, and no event that can be read says why"
+        yield Symptom("sandbox.unexplained", POD, "pod.status.containerStatuses", text, attributes)
+
+
+def _agent_down(snapshot: Snapshot, node: str) -> silence.Told | None:
+    """The node's network agent, when it is not ready: it makes the networks of new pods."""
+    details, _ = _agent(snapshot, node, "")
+    if not details:
+        return None
+    where = f"{details['agent_namespace']}/{details['agent']}"
+    text = f"the network agent {where} on {node} is not ready: {details['agent_state']}"
+    why = f"its agent {details['agent']} is {details['agent_state']}"
+    return silence.Told("cni", text, f"pod {where}", "state", {**details, "why": why})
 
 
 def _failure(
     snapshot: Snapshot, pod: Body, node: str, one: Event, problem: str, details: dict[str, str], attempts: int
 ) -> Iterator[Symptom]:
-    attributes = {"problem": problem, "node": node, **details}
+    attributes = {"problem": problem, "node": node, "told": "own", **details}
     notes: tuple[tuple[str, str], ...] = ()
     if one.count > 1 or attempts > 1:
         attributes["attempts"] = str(max(one.count, attempts))
@@ -207,8 +293,11 @@ def _agent(snapshot: Snapshot, node: str, plugin: str) -> tuple[dict[str, str], 
         meta, status = pod.get("metadata") or {}, pod.get("status") or {}
         name = str(meta.get("name") or "")
         owner = (meta.get("ownerReferences") or [{}])[0].get("kind")
-        if owner != "DaemonSet" or not (
-            _ANY_AGENT.search(name) if not wanted else wanted in name or _ANY_AGENT.search(name)
+        hosted = (pod.get("spec") or {}).get("hostNetwork")
+        if (
+            owner != "DaemonSet"
+            or not hosted
+            or not (_ANY_AGENT.search(name) if not wanted else wanted in name or _ANY_AGENT.search(name))
         ):
             continue
         if condition(pod, "Ready").get("status") == "True":
@@ -314,6 +403,8 @@ def _profile(pod: Body, text: str, source: str) -> Symptom:
     if match := _SECCOMP.search(text):
         path = match["path"] or match["path2"]
         attributes.update(kind="seccomp", profile=path.rpartition("/seccomp/")[2] or path, path=path)
+    elif "AppArmor is not enabled" in text or "AppArmor is not supported" in text:
+        attributes.update(kind="AppArmor", apparmor="not enabled")
     elif match := _APPARMOR.search(text):
         attributes["kind"] = "AppArmor"
         profile = match["profile"] or match["profile2"] or match["profile3"]

@@ -12,15 +12,19 @@ from collections.abc import Iterable, Mapping
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.reads import condition, node_read, pod_of
 
-from . import _predicates as predicates
+from . import _capacity as capacity
+from . import _nearest as nearest
 from . import _resourceclaims as claims
+from . import _schedahead as ahead
 from . import _schedanswer as answer
 from . import _schedwords as said
 from . import _unplaced as unplaced
 from . import _world as world_
 from ._schedmessage import Message
 
-_COMMON = ("kind", "basis", "nodes_total", "nodes_hit", "nearest", "patch")
+_MANY = 500
+"""From this many nodes on none is asked for while the claims are what the scheduler speaks of."""
+_COMMON = ("kind", "basis", "nodes_total", "nodes_hit", "nearest", "patch", "scale_limit")
 _ROOM = (
     "resource",
     "asked",
@@ -43,6 +47,7 @@ _ROOM = (
     "advertised",
     "unhealthy_on",
     "absent_resource",
+    "absent_pages",
     "only_node",
     "holders",
 )
@@ -71,6 +76,7 @@ _TAINT = (
     "pod_patch",
     "near_toleration",
     "state",
+    "fargate",
 )
 _LABEL = (
     "key",
@@ -85,6 +91,7 @@ _LABEL = (
     "near_words",
     "drop_patch",
     "expression",
+    "others",
     "fields",
     "wanted_node",
 )
@@ -142,9 +149,19 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "scheduling.attach-limit": SymptomKind("Nodes have reached their number of volumes", _COMMON),
     "scheduling.no-nodes": SymptomKind("The cluster has no nodes", _COMMON),
     "scheduling.node-name": SymptomKind(
-        "The pod is bound to a node that does not exist", (*_COMMON, "wanted_node", "near_node", "drop_patch")
+        "The pod is bound to a node that does not exist",
+        (*_COMMON, "wanted_node", "near_node", "drop_patch", "others"),
     ),
-    "scheduling.unschedulable": SymptomKind("The scheduler gives another reason", (*_COMMON, "reason")),
+    "scheduling.unschedulable": SymptomKind(
+        "The scheduler gives another reason", (*_COMMON, "reason", "plain")
+    ),
+    "scheduling.storage-capacity": SymptomKind(
+        "No place has as much free storage as a claim asks for",
+        (*_COMMON, "claim", "asked", "storage_class", "most", "published"),
+    ),
+    "scheduling.scale-up": SymptomKind(
+        "An autoscaler has said that a node is on its way", ("autoscaler", "said", "age")
+    ),
     "scheduling.error": SymptomKind("The scheduler failed on this pod", ("reason",)),
     "scheduling.gated": SymptomKind(
         "Scheduling gates hold the pod back", ("gate", "gates", "gate_owner", "age", "gate_index")
@@ -177,8 +194,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     pod = pod_of(snapshot)
     if pod is None:
         return
-    spec, status = pod.get("spec") or {}, pod.get("status") or {}
-    if name := spec.get("nodeName"):
+    if name := (pod.get("spec") or {}).get("nodeName"):
         yield from _bound_reads(snapshot, pod, str(name))
         return
     if not waits(pod) or condition(pod, "PodScheduled").get("reason") == "SchedulingGated":
@@ -189,48 +205,47 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         yield unplaced.LEASE
         yield from world_.volume_reads(snapshot, pod)
         return
-    if message.about_volumes or message.no_nodes:
+    if not message.no_nodes:
+        yield from _judging_reads(snapshot, pod, message)
+
+
+def _judging_reads(snapshot: Snapshot, pod: Body, message: Message) -> Iterable[Read]:
+    """What the scheduler looks at: nodes, volumes, the pods that rules mean, and those of a few nodes."""
+    if message.about_volumes and (message.total or 0) > _MANY:
         return
     yield world_.nodes_read()
+    if message.about_volumes:
+        return
     yield from world_.volume_reads(snapshot, pod)
-    nodes = snapshot.items(world_.nodes_read())
-    if nodes:
-        yield from world_.pod_reads(snapshot, pod, nodes, _nearest_nodes(snapshot, pod, nodes))
-    nominated = str(status.get("nominatedNodeName") or "")
-    asked = world_.nodes_read() in snapshot.answers
-    if nominated and asked and (nodes is None or len(nodes) > world_.SMALL):
+    if nominated := str((pod.get("status") or {}).get("nominatedNodeName") or ""):
         yield world_.node_pods_read(nominated)
-    yield from _detail_reads(snapshot, pod, message)
-
-
-def _detail_reads(snapshot: Snapshot, pod: Body, message: Message) -> Iterable[Read]:
-    """What only some rules need: labels of namespaces, and the limits of CSI drivers."""
-    if any(world_.needs_namespaces(one) for one in [pod, *(snapshot.items(world_.all_pods_read()) or [])]):
-        yield world_.namespaces_read()
+    yield from _rule_reads(snapshot, pod)
+    if snapshot.items(world_.nodes_read()):
+        yield from nearest.reads(snapshot, pod, message)
+    if "pv-storage" in message.kinds:
+        yield capacity.CAPACITIES
     if "attach-limit" in message.kinds:
         yield answer.CSI_NODES
         yield answer.ATTACHED
 
 
+def _rule_reads(snapshot: Snapshot, pod: Body) -> Iterable[Read]:
+    """The pods that its own rules mean, and the namespaces that these mean."""
+    yield from world_.rule_reads(pod, snapshot.target.namespace)
+    yield from world_.likeness_reads(snapshot, pod)
+    if world_.needs_namespaces(pod):
+        yield world_.namespaces_read()
+
+
 def _bound_reads(snapshot: Snapshot, pod: Body, name: str) -> Iterable[Read]:
     """A pod that names its node itself: does the node exist? And who took the place of a preempted one."""
-    status = pod.get("status") or {}
     if unplaced.preemption(pod):
         yield world_.node_pods_read(name)
         yield world_.nominated_read(name)
-    elif status.get("phase") == "Pending" and not status.get("startTime"):
+    elif not unplaced.was_taken_up(snapshot, pod):
         yield node_read(name)
         if snapshot.absent(node_read(name)):
             yield world_.nodes_read()
-
-
-def _nearest_nodes(snapshot: Snapshot, pod: Body, nodes: list[Body]) -> list[str]:
-    """In a large cluster: the nodes whose pods are worth a look, by what their own fields say."""
-    known = world_.World(pod, snapshot.target.namespace, tuple(nodes), (), frozenset(), False, (), None)
-    verdicts = (
-        [one for one in predicates.judge(known) if not one.failures] if len(nodes) > world_.SMALL else []
-    )
-    return [one.name for one in verdicts]
 
 
 def waits(pod: Body) -> bool:
@@ -267,5 +282,9 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if condition(pod, "PodScheduled").get("reason") == "SchedulerError" and message.total is None:
         text, source = said.words(snapshot, pod)
         yield Symptom("scheduling.error", POD, source, text, {"reason": text})
-    elif not message.about_volumes:
-        yield from answer.judged(snapshot, pod, message, claimed=bool(found))
+    elif message.about_volumes:
+        yield from ahead.behind_claims(snapshot, pod, message)
+    else:
+        told = list(answer.judged(snapshot, pod, message, claimed=bool(found)))
+        yield from told
+        yield from ahead.after(snapshot, pod, message, told)

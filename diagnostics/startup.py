@@ -29,6 +29,7 @@ from ._command import is_shell, slip, source_of
 from ._memory import memory_taken
 from ._process import is_over, place, shown, template_patch, words
 from ._runtime_text import core, exec_problem, is_runtime_text, problem_of, shell_problem
+from ._silence import silent
 
 _PLACE = ("field", "template", "index")
 SYMPTOMS: Mapping[str, SymptomKind] = {
@@ -68,6 +69,7 @@ _WAITING = frozenset(
 )
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
 _FEW = 5
+_LEAST = "6Mi"
 _FAILED_EXEC = frozenset({1, 126, 127, 255})
 _LOADER = lazy(r"error while loading shared libraries|Error loading shared library|Error relocating")
 
@@ -447,6 +449,8 @@ def _sandbox_memory(snapshot: Snapshot, pod: Body | None, events: list[Event]) -
         None,
     )
     limited = [one for one in _containers(pod) if _memory(one)]
+    if limited and event is None and silent(snapshot, pod):
+        yield from _tiny(snapshot, limited)
     if event is None or not limited:
         return
     least = min(limited, key=lambda one: quantity(_memory(one)["limit"]) or 0)
@@ -468,3 +472,19 @@ def _sandbox_memory(snapshot: Snapshot, pod: Body | None, events: list[Event]) -
         notes=tuple(row for one in limited for row in _asked(one, "memory")),
     )
     yield replace(symptom, attributes={key: value for key, value in symptom.attributes.items() if value})
+
+
+def _tiny(snapshot: Snapshot, limited: list[Container]) -> Iterator[Symptom]:
+    """A limit below what a runtime needs to make a container, of a waiting pod whose events are gone."""
+    least = min(limited, key=lambda one: quantity(_memory(one)["limit"]) or 0)
+    memory = _memory(least)
+    if (quantity(memory["limit"]) or 0) >= (quantity(_LEAST) or 0):
+        return
+    attributes = {"problem": "memory", "via": "state", **place(snapshot, least), **memory}
+    yield Symptom(
+        "startup.start-failed",
+        least.subject if len(limited) == 1 else POD,
+        f"{least.spec_path}.resources.limits",
+        f"memory limit {memory['limit']}; runtimes need some {_LEAST} to make a container",
+        {key: value for key, value in attributes.items() if value},
+    )

@@ -28,6 +28,8 @@ _MOUNT = (
     "create",
     "driver",
     "short",
+    "account",
+    "device",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "storage.claim-named": SymptomKind(
@@ -92,6 +94,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "A volume for one node only is attached to another node.",
         (*_MOUNT, "holder", "holder_node", "node_state"),
     ),
+    "storage.attaching": SymptomKind("A volume is being attached to the node.", (*_MOUNT, "since")),
     "storage.attach-failed": SymptomKind("A volume could not be attached to the node.", _MOUNT),
     "storage.driver-missing": SymptomKind(
         "The node lacks the CSI driver of a volume.", (*_MOUNT, "drivers", "registered", "quiet")
@@ -101,6 +104,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         ("node", "what", "since"),
     ),
     "storage.mount-overdue-said": SymptomKind("The kubelet says which volumes it still waits for."),
+    "storage.mount-late": SymptomKind("The kubelet has not yet got what the volume shows.", _MOUNT),
     "storage.mount-failed": SymptomKind("A volume could not be mounted on the node.", _MOUNT),
 }
 

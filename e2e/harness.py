@@ -30,7 +30,7 @@ RECORDINGS = ROOT.parent / "tests" / "recordings"
 PODDOCTOR = str(Path(sys.executable).parent / "poddoctor")
 _KEYS = {
     "cause", "target", "subject", "wait", "values", "env", "setup", "after", "heal", "cleanup", "healthy",
-    "recover_timeout", "exclusive", "also", "core", "fix", "reason",
+    "recover_timeout", "exclusive", "also", "then", "core", "fix", "reason",
 }  # fmt: skip
 
 
@@ -174,7 +174,7 @@ def _meant(scenario: Scenario, pod: Mapping[str, Any]) -> bool:
 def expect(scenario: Scenario, name: str) -> dict[str, Any]:
     """The first finding of the report, which is the expected one."""
     for report in diagnose(scenario.target, name):
-        now = [one for one in report["findings"] if one["standing"] != "past"]
+        now = [one for one in report["findings"] if one["standing"] in ("now", "waiting")]
         if now and now[0]["cause"] == scenario.cause:
             subject = scenario.raw.get("subject")
             if subject and subject not in now[0]["subjects"]:
@@ -185,13 +185,22 @@ def expect(scenario: Scenario, name: str) -> dict[str, Any]:
             if missing:
                 raise ScenarioError(f"{scenario.name}: not found: {sorted(missing)}")
             first: dict[str, Any] = now[0]
-            return first
+            return {**first, "steps": [*first["steps"], *_then(scenario, report)]}
     text = subprocess.run(
         [PODDOCTOR, "diagnose", scenario.target, "-n", name], capture_output=True, text=True, check=False
     )
     raise ScenarioError(
         f"{scenario.name}: the first finding is not {scenario.cause}:\n{text.stdout}{text.stderr}"
     )
+
+
+def _then(scenario: Scenario, report: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The steps of the reasons that the report says come next, which must be those of ``then``, in order."""
+    wanted = list(scenario.raw.get("then") or [])
+    ahead = [one for one in report["findings"] if one["standing"] == "next" and one["cause"] in wanted]
+    if [one["cause"] for one in ahead] != wanted:
+        raise ScenarioError(f"{scenario.name}: then also {[one['cause'] for one in ahead]}, not {wanted}")
+    return [step for one in ahead for step in one["steps"]]
 
 
 def diagnose(target: str, name: str) -> list[dict[str, Any]]:
@@ -217,6 +226,8 @@ def heal(scenario: Scenario, name: str, finding: Mapping[str, Any]) -> None:
     values = {key: str(value).replace("$NS", name) for key, value in given.items()}
     for step in steps:
         _bash(step["run"], name, values)
+    if scenario.raw.get("then"):
+        return  # a check asks for what only the last of several fixes brings about
     for step in steps:
         _bash(step["check"], name, values)
 

@@ -63,6 +63,9 @@ def diagnose(
     show_secrets: Annotated[
         bool, typer.Option("--show-secrets", help="Do not mask secrets in log lines.")
     ] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="All evidence; of a Pending pod, a table of all nodes.")
+    ] = False,
     from_file: Annotated[
         Path | None, typer.Option("--from", help="A recording in the cluster's place.")
     ] = None,
@@ -74,7 +77,7 @@ def diagnose(
     request = session.Request(
         namespace, context, kubeconfig, timeout, tail, tuple(session.roots(playbooks or []))
     )
-    show = _printer(output, show_secrets=show_secrets)
+    show = _printer(output, show_secrets=show_secrets, verbose=verbose)
     if from_file is not None:
         reports = [session.replay(from_file, request, container)]
     else:
@@ -185,12 +188,14 @@ def _fail(message: str, code: int) -> NoReturn:
 
 
 def _exit_code(reports: Sequence[Report]) -> int:
-    if any(report.standing("now") for report in reports):
+    if any(report.standing("now", "next") for report in reports):
         return FOUND
     return UNSEEN if any(report.not_seen for report in reports) else NOTHING
 
 
-def _printer(output: Output, *, show_secrets: bool) -> Callable[[Sequence[Report]], None]:
+def _printer(
+    output: Output, *, show_secrets: bool, verbose: bool = False
+) -> Callable[[Sequence[Report]], None]:
     """What prints the reports. Asked for before a diagnosis: its imports overlap with the first answers."""
     if output is not Output.text:
         from poddoctor.render import json as document  # noqa: PLC0415
@@ -204,7 +209,7 @@ def _printer(output: Output, *, show_secrets: bool) -> Callable[[Sequence[Report
         for number, report in enumerate(reports):
             if number:
                 console.print()
-            text.render(report, console, show_secrets=show_secrets)
+            text.render(report, console, show_secrets=show_secrets, verbose=verbose)
 
     return show
 

@@ -69,6 +69,7 @@ def first_reads(target: Target) -> tuple[Read, ...]:
         "statefulset": "StatefulSet",
         "daemonset": "DaemonSet",
         "cronjob": "CronJob",
+        "replicationcontroller": "ReplicationController",
     }
     kind = kinds.get(target.kind, target.kind.capitalize())
     purpose = "would show why no pod was created"

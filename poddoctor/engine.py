@@ -31,7 +31,11 @@ from poddoctor.model import (
     Symptom,
     Unknown,
 )
+from poddoctor.seen import seen
 from poddoctor.stages import diagnostics, symptom_kinds
+
+_MAX_TITLE = 240
+_CHANGES = re.compile(r"\bkubectl [^\n|]*\b(?:patch|edit|set|rollout (?:undo|restart)) [^\n|]*\bstatefulset/")
 
 
 def diagnose(snapshot: Snapshot, roots: Sequence[Path] = (playbook.BUNDLED,)) -> Report:
@@ -48,7 +52,7 @@ def diagnose(snapshot: Snapshot, roots: Sequence[Path] = (playbook.BUNDLED,)) ->
                 matched.append(finding)
             else:
                 ruled_out.append(RuledOut(cause, finding.subjects[0], veto))
-    findings = tuple(sorted(_merged(_outranked(matched)), key=_rank))
+    findings = tuple(sorted(_merged(_outranked(_present(matched))), key=_rank))
     about = identity.identify(snapshot)
     return Report(
         identity=about,
@@ -56,7 +60,12 @@ def diagnose(snapshot: Snapshot, roots: Sequence[Path] = (playbook.BUNDLED,)) ->
         ruled_out=tuple(ruled_out),
         not_seen=(*_not_seen(snapshot), *broken),
         look_next=() if findings or about.healthy else identity.look_next(snapshot),
+        seen=() if about.healthy or _explained(findings) else seen(snapshot),
     )
+
+
+def _explained(findings: Sequence[Finding]) -> bool:
+    return any(one.standing != "past" for one in findings)
 
 
 def examine(snapshot: Snapshot) -> tuple[list[Symptom], list[NotSeen]]:
@@ -163,6 +172,8 @@ def _finding(
     standing: Standing = "now"
     if any(symptom.past for symptom in evidence):
         standing = "past"
+    elif any(symptom.ahead for symptom in evidence):
+        standing = "next"
     elif cause.waiting:
         standing = "waiting"
     title = next((one for one in cause.titles if not template.missing(one, values)), cause.titles[-1])
@@ -171,11 +182,17 @@ def _finding(
         subjects=(subject,),
         standing=standing,
         confidence=CONFIDENCES[min(level, len(CONFIDENCES) - 1)],
-        title=template.fill(title, values),
+        title=_headline(template.fill(title, values)),
         symptoms=_unique((*evidence, *confirming)),
         steps=tuple(_steps(cause, values)),
         attributes=values,
     )
+
+
+def _headline(text: str) -> str:
+    """One line: some admission webhooks answer with pages."""
+    line = " ".join(text.split())
+    return line if len(line) <= _MAX_TITLE else line[: _MAX_TITLE - 1].rstrip() + "…"
 
 
 def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
@@ -185,18 +202,47 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
             continue
         if any(template.missing(text, values) for text in (step.do, step.run)):
             continue
-        yield replace(
-            step,
-            do=template.fill(step.do, values),
-            run=template.fill_command(step.run, values),
-            check="" if template.missing(step.check, values) else template.fill_command(step.check, values),
-            undo="" if template.missing(step.undo, values) else template.fill_command(step.undo, values),
+        yield _unblocked(
+            replace(
+                step,
+                do=template.fill(step.do, values),
+                run=template.fill_command(step.run, values),
+                check=""
+                if template.missing(step.check, values)
+                else template.fill_command(step.check, values),
+                undo="" if template.missing(step.undo, values) else template.fill_command(step.undo, values),
+            ),
+            values,
         )
+
+
+def _unblocked(step: Step, values: Mapping[str, str]) -> Step:
+    """A change of a StatefulSet's template reaches the broken pod only when somebody deletes that pod.
+
+    Its controller waits for the pod to become ready before it replaces any:
+    https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
+    """
+    pod, changes = values.get("pod"), _CHANGES.search(step.run)
+    if not (pod and values.get("waits_for_pod") and changes) or "delete pod" in step.run:
+        return step
+    delete = template.fill_command("kubectl -n {namespace} delete pod {pod}", values)
+    return replace(
+        step,
+        do=f"{step.do}; and delete the broken pod, for which the StatefulSet waits",
+        run=f"{step.run}\n{delete}",
+    )
 
 
 def _allowed(value: str, allowed: tuple[str, ...]) -> bool:
     """Whether a value is allowed; ``any`` stands for every value, ``none`` for no value at all."""
     return value in allowed or ("any" if value else "none") in allowed
+
+
+def _present(findings: Sequence[Finding]) -> Sequence[Finding]:
+    """What lies ahead is what is wrong now when nothing else is known that holds the pod up."""
+    if any(one.standing in ("now", "waiting") for one in findings):
+        return findings
+    return [replace(one, standing="now") if one.standing == "next" else one for one in findings]
 
 
 def _outranked(findings: Sequence[Finding]) -> list[Finding]:
@@ -215,9 +261,14 @@ def _merged(findings: Iterable[Finding]) -> list[Finding]:
     """The same cause with the same words and the same sort of subject becomes one finding."""
     groups: dict[tuple[str, str, str], list[Finding]] = {}
     for one in findings:
-        words = one.title.replace(one.subjects[0].name, "\0") if one.subjects[0].name else one.title
+        words = _without(one.subjects[0].name, one.title)
         groups.setdefault((one.cause.id, one.standing, words), []).append(one)
     return [_merge(group) for group in groups.values()]
+
+
+def _without(name: str, title: str) -> str:
+    """The title without a container's name, which may also be part of an image's."""
+    return re.sub(rf"(?<![\w/.:-]){re.escape(name)}(?![\w/.:-])", "\0", title) if name else title
 
 
 def _merge(group: Sequence[Finding]) -> Finding:
@@ -225,10 +276,10 @@ def _merge(group: Sequence[Finding]) -> Finding:
     if len(group) == 1:
         return group[0]
     first = group[0]
-    title = first.title
-    if len(subjects) > 1 and subjects[0].name:
-        names = ", ".join(subject.name for subject in subjects)
-        title = re.sub(rf"(?<![\w-]){re.escape(subjects[0].name)}(?![\w-])", lambda _: names, title, count=1)
+    title, others = first.title, [subject.name for subject in subjects[1:] if subject.name]
+    if others:
+        # Not put into the sentence: its verb is singular, and the name may also be part of an image's.
+        title += f" (also container {', '.join(others)})"
     return replace(
         first,
         subjects=subjects,
@@ -244,7 +295,7 @@ def _unique(symptoms: Iterable[Symptom]) -> tuple[Symptom, ...]:
 
 
 def _rank(finding: Finding) -> tuple[object, ...]:
-    standings: tuple[Standing, ...] = ("now", "waiting", "past")
+    standings: tuple[Standing, ...] = ("now", "waiting", "next", "past")
     family = finding.cause.family
     return (
         standings.index(finding.standing),
@@ -259,6 +310,8 @@ def _rank(finding: Finding) -> tuple[object, ...]:
 
 def _not_seen(snapshot: Snapshot) -> list[NotSeen]:
     unknown = [
-        NotSeen(read, answer) for read, answer in snapshot.answers.items() if isinstance(answer, Unknown)
+        NotSeen(read, answer)
+        for read, answer in snapshot.answers.items()
+        if isinstance(answer, Unknown) and not read.optional
     ]
     return sorted(unknown, key=lambda one: (one.read.path, one.read.query))

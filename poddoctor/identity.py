@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from poddoctor.model import Body, Identity, Snapshot
 from poddoctor.pod.containers import containers, ready_count, restart_count, status_word
 from poddoctor.pod.owner import managers, owner_of
-from poddoctor.pod.reads import condition, pod_of
+from poddoctor.pod.reads import condition, found, pod_events, pod_events_read, pod_of
 from poddoctor.pod.units import parse_time, show_duration
+
+_BEFORE_START = ("ContainerCreating", "PodInitializing")
 
 
 def context_values(snapshot: Snapshot) -> Mapping[str, str]:
-    """The placeholders that every playbook may use; ``image of NAME`` serves the engine alone."""
+    """The placeholders of playbooks; ``image of NAME`` and ``waits_for_pod`` serve the engine alone."""
     owner = owner_of(snapshot)
     pod = pod_of(snapshot) or {}
     spec = pod.get("spec") or {}
@@ -28,9 +30,17 @@ def context_values(snapshot: Snapshot) -> Mapping[str, str]:
         "container": next((one.name for one in names if one.kind == "app"), ""),
         "selector": ",".join(f"{key}={value}" for key, value in sorted(_selector(owner.body).items())),
     }
+    if owner.kind == "statefulset" and _ordered(owner.body):
+        values["waits_for_pod"] = "yes"
     values["image"] = next((str(one.spec.get("image", "")) for one in names if one.kind == "app"), "")
     values.update({f"image of {one.name}": str(one.spec.get("image", "")) for one in names})
     return values
+
+
+def _ordered(statefulset: Body | None) -> bool:
+    """Whether its controller replaces no pod while an earlier one is not ready."""
+    spec = (statefulset or {}).get("spec") or {}
+    return str(spec.get("podManagementPolicy") or "OrderedReady") == "OrderedReady"
 
 
 def _selector(body: Body | None) -> Mapping[str, str]:
@@ -96,11 +106,18 @@ def _target_body(snapshot: Snapshot) -> Body | None:
     return None
 
 
+def _events_gone(snapshot: Snapshot) -> Iterable[str]:
+    """That nothing the kubelet said is left: it expires an hour after it was said last."""
+    if pod_of(snapshot) and found(snapshot, pod_events_read(snapshot)) and not pod_events(snapshot):
+        yield "no event of the pod is left (each goes an hour after it was last said)"
+
+
 def look_next(snapshot: Snapshot) -> tuple[str, ...]:
     """Commands that show more, for a pod that does not work and whose cause was not found."""
     target = snapshot.target
     kind = "pod" if target.kind == "pod" else target.kind
-    lines = [f"kubectl -n {target.namespace} describe {kind} {target.name}"]
+    lines = list(_events_gone(snapshot))
+    lines += [f"kubectl -n {target.namespace} describe {kind} {target.name}"]
     pod = pod_of(snapshot) or {}
     node = (pod.get("spec") or {}).get("nodeName")
     lines += [
@@ -108,6 +125,10 @@ def look_next(snapshot: Snapshot) -> tuple[str, ...]:
         for one in containers(pod, "init", "sidecar", "app")
         if one.is_running and not one.ready
     ]
+    if node and any(one.waiting.get("reason") in _BEFORE_START for one in containers(pod)):
+        lines.append(f"kubectl get pods -A -o wide --field-selector spec.nodeName={node}")
+        if any(one.get("persistentVolumeClaim") for one in (pod.get("spec") or {}).get("volumes") or []):
+            lines.append(f"kubectl get volumeattachments | grep {node}")
     if node:
         lines.append(f"on {node}: journalctl -u kubelet --since -10m")
     return tuple(lines)

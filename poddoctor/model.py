@@ -23,7 +23,7 @@ Why = Literal[
 ]
 Confidence = Literal["possible", "likely", "certain"]
 Severity = Literal["low", "medium", "high"]
-Standing = Literal["now", "waiting", "past"]
+Standing = Literal["now", "next", "waiting", "past"]
 Risk = Literal["read-only", "restarts-pods", "deletes-data"]
 
 CONFIDENCES: tuple[Confidence, ...] = ("possible", "likely", "certain")
@@ -83,6 +83,11 @@ class Read:
         if self.verb == "log":
             parts.append("log")
         return "/".join(parts)
+
+    @property
+    def optional(self) -> bool:
+        """Whether it asks an add-on that many clusters lack: its word helps, and decides nothing alone."""
+        return self.api.startswith("metrics.k8s.io/")
 
     def parameter(self, key: str) -> str:
         """The value of one query parameter, or an empty string."""
@@ -195,7 +200,10 @@ class Symptom:
         attributes: facts for titles, commands and ``where``; what is not known is left out.
         time: when it happened, UTC.
         past: the subject has got over it: it is no reason why the pod does not work now.
+        ahead: the subject has not come this far: it is what will stop it when the present reason is mended.
         notes: further evidence lines, each ``(text, source)``: shown under the finding.
+        table: what was looked at one by one (nodes, for a pod that none takes), with the same columns in
+            each row: for those who want it all.
     """
 
     name: str
@@ -206,6 +214,8 @@ class Symptom:
     time: datetime | None = None
     past: bool = False
     notes: tuple[tuple[str, str], ...] = ()
+    ahead: bool = False
+    table: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -308,13 +318,17 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Ranked findings, what was ruled out and what could not be looked at."""
+    """Ranked findings, what was ruled out and what could not be looked at.
+
+    ``seen`` holds ``(text, source)`` of what the objects say when they do not work and no cause was found.
+    """
 
     identity: Identity
     findings: tuple[Finding, ...]
     ruled_out: tuple[RuledOut, ...]
     not_seen: tuple[NotSeen, ...]
     look_next: tuple[str, ...] = ()
+    seen: tuple[tuple[str, str], ...] = ()
 
     def standing(self, *standings: Standing) -> tuple[Finding, ...]:
         """The findings of these standings, in rank order."""

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from poddoctor import collect, engine, playbook, recording, targets
 from poddoctor.model import STAGES, Answer, Cause, Read, Report, Snapshot, Step, Subject
+from poddoctor.pod.containers import containers
+from poddoctor.pod.reads import pod_of
 from poddoctor.stages import diagnostics, symptom_kinds
 
 if TYPE_CHECKING:
@@ -144,14 +146,39 @@ def _open(request: Request) -> tuple[Cluster, _Tail]:
 
 def _report(snapshot: Snapshot, request: Request, container: str | None) -> Report:
     report = _addressed(engine.diagnose(snapshot, request.roots), request)
-    if container is None:
+    return report if container is None else _narrowed(report, snapshot, container)
+
+
+def _narrowed(report: Report, snapshot: Snapshot, name: str) -> Report:
+    """The report on one container alone, with a remark when that leaves something out.
+
+    Raises:
+        BadTarget: when the pod has no such container.
+    """
+    known = containers(pod_of(snapshot) or {})
+    mine = next((one for one in known if one.name == name), None)
+    if known and mine is None:
+        names = ", ".join(one.name for one in known)
+        raise targets.BadTarget(f"pod {snapshot.target.name} has no container {name}: it has {names}")
+    kept = tuple(
+        one
+        for one in report.findings
+        if one.subjects[0].kind != "container" or Subject("container", name) in one.subjects
+    )
+    if len(kept) == len(report.findings):
         return report
-    mine = Subject("container", container)
+    others = {
+        subject.name for one in report.findings for subject in one.subjects if subject.kind == "container"
+    }
+    remark = (
+        f"only container {name} was looked at: there are findings on {', '.join(sorted(others - {name}))}"
+    )
+    works = bool(mine and mine.is_running and mine.ready)
+    about = report.identity
     return replace(
         report,
-        findings=tuple(
-            one for one in report.findings if one.subjects[0].kind != "container" or mine in one.subjects
-        ),
+        identity=replace(about, healthy=about.healthy or works, context=(*about.context, remark)),
+        findings=kept,
     )
 
 

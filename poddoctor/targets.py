@@ -107,7 +107,7 @@ def _pod(target: Target, source: Source) -> list[Target]:
         return [target]
     owner = _owner_by_name(target, source)
     if owner:
-        return [owner]
+        return _workload(owner, source)
     raise TargetError(_not_found(target, source))
 
 
@@ -150,13 +150,23 @@ def _not_found(target: Target, source: Source) -> str:
         else []
     )
     message = f"pod {target.name} does not exist in {target.namespace}"
-    if near := nearest(target.name, names):
+    if near := nearest(target.name, names) or _akin(target.name, names):
         message += f": nearest {'are' if len(near) > 1 else 'is'} {', '.join(near)}"
     elif names:
         message += f": it holds {', '.join(sorted(names)[:5])}{' …' if len(names) > 5 else ''}"
     else:
         message += ", which holds no pods" if isinstance(answer, Found) else ""
     return message + _last_words(answers[events])
+
+
+def _akin(wanted: str, names: Sequence[str]) -> list[str]:
+    """The pods whose names begin as the wanted one does, up to a dash: replicas of the same workload."""
+    parts = wanted.split("-")
+    for length in range(len(parts) - 1, 0, -1):
+        stem = "-".join(parts[:length]) + "-"
+        if found := sorted(name for name in names if name.startswith(stem)):
+            return found[:3]
+    return []
 
 
 def _near_namespaces(target: Target, source: Source) -> str:

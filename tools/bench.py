@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import compileall
 import contextlib
-import importlib.util
+import dataclasses
+import importlib
 import multiprocessing
 import os
 import shutil
@@ -37,15 +38,11 @@ ROUNDS = int(os.environ.get("BENCH_ROUNDS", "11"))
 KINDS = {"pods": "Pod", "events": "Event", "nodes": "Node", "namespaces": "Namespace"}
 
 
-def fake() -> Any:
-    """The module of the fake server."""
-    spec = importlib.util.spec_from_file_location("fake_server", ROOT / "tests" / "api" / "server.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["fake_server"] = module
-    spec.loader.exec_module(module)
-    return module
+def of_tests(name: str) -> Any:
+    """A module of the contract tests: the fake server, the made-up cluster."""
+    if str(ROOT) not in sys.path:
+        sys.path.insert(0, str(ROOT))
+    return importlib.import_module(f"tests.api.{name}")
 
 
 def replies(snapshot: Snapshot) -> dict[str, Any]:
@@ -76,12 +73,24 @@ def replies(snapshot: Snapshot) -> dict[str, Any]:
 
 def serve(folder: str, channel: Any) -> None:
     """The server's process: announces its port and certificate authority, then serves until it is ended."""
-    module = fake()
+    module = of_tests("server")
     authority = module.Authority(Path(folder))
     tls = authority.issue("server", server=True)
     with module.FakeServer(replies(recording.load(RECORDING).snapshot), tls) as server:
         channel.send((server.port, str(authority.path)))
         time.sleep(3600)
+
+
+def serve_crowd(folder: str, nodes: int, channel: Any) -> None:
+    """The process of a made-up cluster of so many nodes: tells on request what it was asked, and sent."""
+    authority = of_tests("server").Authority(Path(folder))
+    crowd = of_tests("crowd")
+    with crowd.Crowd(nodes, authority.issue("server", server=True)) as server:
+        channel.send((server.port, str(authority.path)))
+        while channel.recv():
+            channel.send((len(server.requests), server.sent, sum(map(crowd.is_all_pods, server.requests))))
+            server.requests.clear()
+            server.sent = 0
 
 
 def relay(port: int, delay: float, channel: Any) -> None:
@@ -172,6 +181,56 @@ def peak_memory(command: Sequence[str], config: str) -> float:
     return usage.ru_maxrss / 1024
 
 
+@dataclasses.dataclass
+class Cost:
+    """What the diagnosis of a Pending pod costs in a cluster: the best time, and the last run's rest."""
+
+    seconds: float
+    peak: float
+    requests: int
+    megabytes: float
+    all_pods: int
+
+
+def pending_pod(nodes: int) -> Cost:
+    """The cost of a Pending pod in a made-up cluster of so many nodes with thirty pods each."""
+    command = [PODDOCTOR, "diagnose", "-n", "shop", "web", "--timeout", "60"]
+    with tempfile.TemporaryDirectory() as folder:
+        mine, theirs = multiprocessing.Pipe()
+        process = multiprocessing.Process(target=serve_crowd, args=(folder, nodes, theirs), daemon=True)
+        process.start()
+        try:
+            port, authority = mine.recv()
+            config = kubeconfig(folder, 0, port, authority)
+            times = [seconds([command], config) for _ in range(4)][1:]
+            mine.send(True)
+            mine.recv()
+            peak = peak_memory(command, config)
+            mine.send(True)
+            requests, sent, all_pods = mine.recv()
+        finally:
+            process.terminate()
+    return Cost(min(times), peak, requests, sent / 1e6, all_pods)
+
+
+def large_clusters() -> list[bool]:
+    """The rows of a Pending pod in clusters of three sizes: at most linear in the nodes, never all pods."""
+    costs = {nodes: pending_pod(nodes) for nodes in (50, 500, 5000)}
+    for nodes, cost in costs.items():
+        print(
+            f"  {nodes} nodes, {nodes * 30} pods: {cost.seconds:.2f} s, {cost.peak:.0f} MiB, "
+            f"{cost.requests} requests, {cost.megabytes:.1f} MB, {cost.all_pods} lists of all pods"
+        )
+    most = costs[5000]
+    return [
+        row("Pending pod, 5,000 nodes and 150,000 pods", most.seconds, 3, "s"),
+        row("  peak memory", most.peak, 150, "MiB"),
+        row("  requests", most.requests, 40),
+        row("  lists of all pods", most.all_pods, 0),
+        row("  time of 5,000 nodes / time of 500 (linear: 10)", most.seconds / costs[500].seconds, 10),
+    ]
+
+
 def rules_on_a_log(snapshot: Snapshot) -> float:
     """Milliseconds that the log rules take on the recorded snapshot with logs of 200 lines."""
     line = "2026-11-24T10:00:00.123Z INFO  [main] com.shop.Checkout - handled request {} in 12 ms\n"
@@ -239,6 +298,7 @@ def main() -> int:
         held.append(row("peak memory of a diagnose", peak_memory(diagnose[0], configs[0]), 45, "MiB"))
         if not all(held):
             profile(configs[0], diagnose[0])
+    held += large_clusters()
     held.append(row("rules on a 200-line log", rules_on_a_log(recording.load(LOGGED).snapshot), 5, "ms"))
     return 0 if all(held) else 1
 

@@ -10,6 +10,7 @@ import pycurl
 from poddoctor.kube.errors import plain, status_message
 from poddoctor.kube.exchange import MAX_BODY, Exchange
 from poddoctor.kube.redact import cleaned
+from poddoctor.kube.trim import lean, trimmed
 from poddoctor.model import Absent, Answer, Found, Read, Unknown, Why
 
 _GARBAGE = "something stands between here and the API server"
@@ -42,7 +43,7 @@ def _failure(code: int, message: str) -> Unknown:
 
 def _parsed(read: Read, raw: bytes) -> Answer:
     try:
-        body = json.loads(raw)
+        body = json.loads(lean(read, raw))
     except (ValueError, RecursionError):
         return Unknown("error", f"the answer is not JSON: {_GARBAGE}")
     if not isinstance(body, dict):
@@ -51,7 +52,7 @@ def _parsed(read: Read, raw: bytes) -> Answer:
         read.verb != "list" or isinstance(body.get("items") or [], list)
     ):
         return Unknown("error", f"the answer is no Kubernetes object: {_GARBAGE}")
-    return Found(cleaned(read, body))
+    return Found(trimmed(read, cleaned(read, body)))
 
 
 def date(text: str) -> datetime | None:

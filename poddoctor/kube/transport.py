@@ -28,6 +28,7 @@ from poddoctor.model import Absent, Answer, Read
 
 _METADATA = "application/json;as={kind};g=meta.k8s.io;v=v1,application/json"
 _LOG_SHARE = 0.4
+_PAGES_SHARE = 0.5
 _LOG_TRIES = 2
 _NOT_AGAIN = frozenset(
     {
@@ -128,7 +129,11 @@ class Cluster:
         """
         answers: dict[Read, Answer] = {read: Absent("no object can have such a name") for read in reads}
         answers.update(self._wave([read for read in answers if _is_sound(read)]))
-        return {**answers, **rest(answers, self._wave)}
+        return {**answers, **rest(answers, self._wave, self._is_late)}
+
+    def _is_late(self) -> bool:
+        """Whether the pages of a long list have had their share of the time."""
+        return self._end - time.monotonic() < self._timeout * (1 - _PAGES_SHARE)
 
     def _wave(self, reads: Sequence[Read]) -> dict[Read, Answer]:
         exchanges = {read: self._early_or_new(read) for read in reads}
@@ -144,8 +149,8 @@ class Cluster:
             query.append(("limit", str(PAGE)))
         url = f"{self._connection.server}{quote(read.path, safe='/:@~')}"
         url += f"?{urlencode(query)}" if query else ""
-        if read.verb == "log":
-            # It comes from a kubelet that may be gone: it must not use up the time of all that follows.
+        if read.verb == "log" or read.optional:
+            # A kubelet or an add-on that may be gone: it must not use up the time of all that follows.
             return Exchange(url, _accept(read), _LOG_SHARE, _LOG_TRIES)
         return Exchange(url, _accept(read))
 

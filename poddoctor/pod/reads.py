@@ -6,11 +6,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 
 from poddoctor.model import Body, Found, Read, Snapshot, Unknown
 from poddoctor.pod.units import parse_time
 
 LOG_LINES = 200
+_LINE, _LINE_END = 12_000, 2000
+_BLOB_LENGTH = 300
+_BLOB = re.compile(r"[A-Za-z0-9+/=_-]{300,}|[ \t]{300,}")  # certificates, tokens, images; padding
 _FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{(.+)\}")
 # Kubelet answers 200 before it opens the log, and then writes its error as if it were the log.
 _LOG_ERROR = re.compile(
@@ -162,7 +166,21 @@ def log_reads(snapshot: Snapshot, container: str) -> tuple[Read, Read]:
 def log_text(snapshot: Snapshot, read: Read) -> str | None:
     """The text of a log, or None: not read, or kubelet's error stands in the log's place."""
     body = snapshot.body(read)
-    return body if isinstance(body, str) and not is_log_error(body) else None
+    return _short_lines(body) if isinstance(body, str) and not is_log_error(body) else None
+
+
+@lru_cache(maxsize=16)  # many ask for the same log
+def _short_lines(text: str) -> str:
+    """The text without blobs and the middle of overlong lines: some programs log documents on one line."""
+    if len(text) <= _BLOB_LENGTH:
+        return text
+    text = _BLOB.sub(lambda found: f"{found[0][:_BLOB_LENGTH]}…", text)
+    if len(text) <= _LINE:
+        return text
+    return "\n".join(
+        line if len(line) <= _LINE else f"{line[: _LINE - _LINE_END]} … {line[-_LINE_END:]}"
+        for line in text.split("\n")
+    )
 
 
 def is_log_error(text: str) -> bool:

@@ -40,6 +40,7 @@ def document(report: Report, *, show_secrets: bool = False) -> dict[str, Json]:
             for one in report.not_seen
         ],
         "lookNext": list(report.look_next),
+        "seen": [{"text": text, "source": source} for text, source in report.seen],
     }
     return body if show_secrets else _masked(body)
 
@@ -82,6 +83,7 @@ def _symptom(symptom: Symptom) -> dict[str, Json]:
         "time": symptom.time.isoformat() if symptom.time else None,
         "attributes": dict(symptom.attributes),
         "notes": [{"text": text, "source": source} for text, source in symptom.notes],
+        **({"table": [dict(row) for row in symptom.table]} if symptom.table else {}),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
@@ -18,16 +18,18 @@ _MAX_TEXT = 400
 _MAX_STEPS = 3
 
 
-def render(report: Report, console: Console, *, show_secrets: bool = False) -> None:
-    """Prints the report; width and colour are the console's."""
+def render(report: Report, console: Console, *, show_secrets: bool = False, verbose: bool = False) -> None:
+    """Prints the report; width and colour are the console's. ``verbose`` shows all evidence, tables too."""
     clean = visible if show_secrets else lambda text: visible(mask(text))
-    page = _Page(console, clean)
+    page = _Page(console, clean, verbose=verbose)
     page.identity(report)
-    now, waiting, past = report.standing("now"), report.standing("waiting"), report.standing("past")
-    for number, finding in enumerate((*now, *waiting), 1):
+    shown, past = report.standing("now", "waiting", "next"), report.standing("past")
+    for number, finding in enumerate(shown, 1):
         page.finding(number, finding)
-    if not now and not waiting:
+    if not report.standing("now", "waiting"):
         page.line(_nothing(report))
+        for text, source in report.seen[:_MAX_EVIDENCE]:
+            page.evidence(clean(text)[:_MAX_TEXT], clean(source))
     if past:
         page.blank()
         page.rows(
@@ -83,8 +85,9 @@ def _permission(read: Read) -> str:
 class _Page:
     """Lines onto a console, wrapped to its width with a hanging indent."""
 
-    def __init__(self, console: Console, clean: Callable[[str], str]) -> None:
+    def __init__(self, console: Console, clean: Callable[[str], str], *, verbose: bool = False) -> None:
         self._console = console
+        self._verbose = verbose
         self._clean = clean
         self._blank = True
 
@@ -113,8 +116,11 @@ class _Page:
         self.blank()
         self.headline(number, finding)
         rows = [row for symptom in finding.symptoms for row in _evidence(symptom)]
-        for text, source in list(dict.fromkeys(rows))[:_MAX_EVIDENCE]:
+        most = None if self._verbose else _MAX_EVIDENCE
+        for text, source in list(dict.fromkeys(rows))[:most]:
             self.evidence(self._clean(text)[:_MAX_TEXT], self._clean(source))
+        for symptom in finding.symptoms if self._verbose else ():
+            self.table(symptom.table)
         before: Step | None = None
         for step in finding.steps[:_MAX_STEPS]:
             self.step(step, finding, before)
@@ -124,7 +130,8 @@ class _Page:
 
     def headline(self, number: int, finding: Finding) -> None:
         word = "WAITING" if finding.standing == "waiting" else finding.confidence.upper()
-        title = f"{number}. {self._clean(finding.title)}"
+        then = "Then also: " if finding.standing == "next" else ""
+        title = f"{number}. {then}{self._clean(finding.title)}"
         tag = Text.assemble((word, _COLOURS[finding.confidence]), "  ", (finding.cause.id, "dim"))
         gap = self._console.width - len(title) - len(tag)
         if gap >= 2:
@@ -142,7 +149,7 @@ class _Page:
 
     def step(self, step: Step, finding: Finding, before: Step | None) -> None:
         label = "Fix  " if step.fixes else "Else " if before and before.fixes else "Do   "
-        risk = _RISKS[step.risk].format(workload=self._clean(finding.attributes.get("workload", "its owner")))
+        risk = _risk(step, self._clean(finding.attributes.get("workload", "its owner")))
         do = self._clean(step.do)
         if label.startswith("Else"):
             do = do.removeprefix("Or ")
@@ -159,6 +166,16 @@ class _Page:
             if command and command not in seen:
                 self._console.print(Text(f"   {name} {visible_command(command)}"), soft_wrap=True)
 
+    def table(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Rows in columns, never wrapped: they are for wide screens and for grep."""
+        names = list(dict.fromkeys(name for row in rows for name in row))
+        lines = [[name.upper().replace("_", " ") for name in names]]
+        lines += [[self._clean(row.get(name, "")) or "-" for name in names] for row in rows]
+        widths = [max(len(line[place]) for line in lines) for place in range(len(names))]
+        for number, line in enumerate(lines if rows else ()):
+            cells = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            self._console.print(Text(f"     {cells}", style="" if number else "bold"), soft_wrap=True)
+
     def rows(self, title: str, rows: list[str], tags: list[str] | None = None) -> None:
         for number, row in enumerate(rows):
             text = Text.assemble((f"{title if number == 0 else '':<12}", "bold"), row)
@@ -170,6 +187,12 @@ class _Page:
 def _evidence(symptom: Symptom) -> Iterable[tuple[str, str]]:
     yield symptom.text, symptom.source
     yield from symptom.notes
+
+
+def _risk(step: Step, workload: str) -> str:
+    if step.risk == "restarts-pods" and workload.startswith("pod/"):
+        return "restarts the pod"
+    return _RISKS[step.risk].format(workload=workload)
 
 
 def visible_command(command: str) -> str:

@@ -161,6 +161,10 @@ class FakeServer:
         """The requests but for that of the version, which travels with the first wave."""
         return [one for one in self.requests if one.path != "/version"]
 
+    def find(self, request: Request) -> Reply | None:
+        """The reply to a request: by its path alone."""
+        return self._replies.get(request.path)
+
     def _listen(self) -> None:
         if self._socket.fileno() >= 0:
             self._socket.listen(64)
@@ -193,7 +197,7 @@ class FakeServer:
         )
         self.requests.append(request)
         FakeServer.methods.add(request.method)
-        reply = self._replies.get(request.path) or Reply(
+        reply = self.find(request) or Reply(
             {"kind": "Status", "status": "Failure", "message": f"{request.path} not found"}, 404
         )
         if reply.then is not None:

@@ -16,7 +16,12 @@ admission = import_module("poddoctor.diagnostics.admission")
 _violations = import_module("poddoctor.diagnostics._violations")
 patch, violations = _violations.patch, _violations.violations
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
-KINDS = {"statefulset": "StatefulSet", "daemonset": "DaemonSet", "cronjob": "CronJob"}
+KINDS = {
+    "statefulset": "StatefulSet",
+    "daemonset": "DaemonSet",
+    "cronjob": "CronJob",
+    "replicationcontroller": "ReplicationController",
+}
 STANDARD = (
     'pods "web-1" is forbidden: violates PodSecurity "restricted:v1.29": '
     'allowPrivilegeEscalation != false (container "app" must set securityContext.allowPrivilegeEscalation=false), '
@@ -91,6 +96,11 @@ def replicaset(status: dict[str, Any] | None = None) -> dict[str, Any]:
         ('pods "web-" is forbidden: no PriorityClass with name urgent was found', "priority-class-not-found"),
         ('pods "web-" is forbidden: pod rejected: RuntimeClass "gvisor" not found', "runtime-class-not-found"),
         ('Pod "web-1" is invalid: spec.containers[0].name: Required value', "invalid-pod-template"),
+        (('pods "web-1" is forbidden: unable to validate against any security context constraint: [provider "anyuid": '
+         'Forbidden: not usable by user or serviceaccount, provider restricted-v2: .containers[0].runAsUser: '
+         'Invalid value: 0: must be in the ranges: [1000680000, 1000689999]]'), "security-context-constraint"),
+        (('admission webhook "validate.kyverno.svc-fail" denied the request: \n\nresource Pod/shop/web-1 was blocked due '
+         "to the following policies \n\nrequire-labels:\n  check: 'validation error: no team'"), "webhook-denied"),
         ("etcdserver: request timed out", "create-refused"),
     ],
 )  # fmt: skip
@@ -197,7 +207,7 @@ def test_no_patch_for_what_only_a_human_can_do_without() -> None:
 
 
 def test_an_absent_webhook_service_is_said() -> None:
-    text = 'failed calling webhook "a.example.com": Post "https://guard.ops.svc:443/x": dial tcp: refused'
+    text = 'failed calling webhook "a.example.com": Post "https://guard.ops.svc:443/x": service "guard" not found'
     snapshot = Snapshot(
         Target("statefulset", "shop", "web"),
         {
@@ -212,3 +222,154 @@ def test_an_absent_webhook_service_is_said() -> None:
         NOW,
     )
     assert "ops/guard does not exist" in engine.diagnose(snapshot).findings[0].title
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (('admission webhook "validate.kyverno.svc-fail" denied the request: \n\nresource Pod/shop/web-1 was blocked due '
+         "to the following policies \n\nrequire-labels:\n  check: 'validation error: no team'"),
+         "Policy require-labels (rule check) denied the pod: no team"),
+        (('admission webhook "validation.gatekeeper.sh" denied the request: [must-have-owner] you must provide labels: '
+         '{"owner"}'), 'Policy must-have-owner denied the pod: you must provide labels: {"owner"}'),
+        ('admission webhook "a.example.com" denied the request without explanation',
+         "Admission webhook a.example.com denied the pod, and says no reason"),
+        (('failed calling webhook "a.example.com": failed to call webhook: Post "https://a.ops.svc:443/x?timeout=10s": '
+         "tls: failed to verify certificate: x509: certificate has expired or is not yet valid"),
+         ("Admission webhook a.example.com cannot be asked: tls: failed to verify certificate: x509: certificate has "
+         "expired or is not yet valid")),
+        (('pods "web-1" is forbidden: unable to validate against any security context constraint: [provider "anyuid": '
+         'Forbidden: not usable by user or serviceaccount, provider restricted-v2: .containers[0].runAsUser: '
+         'Invalid value: 0: must be in the ranges: [1000680000, 1000689999]]'),
+         ("No security context constraint of service account default allows the pod: runAsUser 0: must be in the "
+         "ranges: [1000680000, 1000689999]")),
+        (
+            ('pods "web-1" is forbidden: [minimum cpu usage per Container is 100m, but request is 50m, maximum cpu usage '
+            "per Pod is 2, but limit is 3]"),
+            ("A LimitRange refuses the pod: minimum cpu usage per Container is 100m, but request is 50m, maximum cpu usage "
+            "per Pod is 2, but limit is 3"),
+        ),
+        (
+            ('admission webhook "warden.gke.io" denied the request: GKE Warden rejected the request because it violates one '
+            'or more constraints.\nViolations details: {"[denied by autogke-disallow-hostnamespaces]":["enabling '
+            'hostNetwork is not allowed in Autopilot."]}'),
+            "Policy autogke-disallow-hostnamespaces denied the pod: enabling hostNetwork is not allowed in Autopilot.",
+        ),
+        (
+            'pods "web-0" is forbidden: unable to create new content in namespace shop because it is being terminated',
+            "Namespace shop is being deleted: nothing new is made in it",
+        ),
+    ],
+)  # fmt: skip
+def test_policies_are_quoted_in_their_own_words(text: str, title: str) -> None:
+    events = {("StatefulSet", "web"): [event(text)]}
+    body = {"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "app"}]}}}}
+    assert findings("statefulset", body, events)[0].title == title
+
+
+@pytest.mark.parametrize("kind", ["job", "cronjob", "daemonset", "replicationcontroller"])
+def test_the_patch_fits_the_kind(kind: str) -> None:
+    """A CronJob has its template one level deeper; a Job is made anew."""
+    template = {"spec": {"containers": [{"name": "app"}]}}
+    body: dict[str, Any] = {"spec": {"replicas": 1, "template": template}}
+    events = {(KINDS.get(kind, kind.capitalize()), "web"): [event("Error creating: " + STANDARD)]}
+    jobs: list[Any] = []
+    if kind == "cronjob":
+        body = {"spec": {"jobTemplate": {"spec": {"template": template}}}}
+        owners = [{"uid": "u1", "controller": True, "kind": "CronJob"}]
+        jobs = [
+            {
+                "metadata": {"name": "web-1", "uid": "u1", "ownerReferences": owners},
+                "spec": {"backoffLimit": 6},
+            }
+        ]
+        events = {("Job", "web-1"): [event("Error creating: " + STANDARD)]}
+    found = findings(kind, body, events, jobs=jobs)
+    fix = next(step.run for step in found[0].steps if step.fixes)
+    wrapped = (
+        '{"spec":{"jobTemplate":{"spec":{"template":{"spec":'
+        if kind == "cronjob"
+        else '{"spec":{"template":{"spec":'
+    )
+    assert wrapped in fix
+    assert ("kubectl replace --force" in fix) == (kind == "job")
+
+
+@pytest.mark.parametrize(
+    ("slices", "endpoints", "state"),
+    [
+        ([{"endpoints": [{"conditions": {"ready": False}}]}], None, "has no ready endpoints"),
+        ([], {"subsets": []}, "has no ready endpoints"),
+        ([], {"subsets": [{"addresses": [{"ip": "10.0.0.1"}]}]}, ""),
+        ([{"endpoints": [{"conditions": {}}]}], None, ""),
+        (None, None, ""),
+    ],
+)
+def test_endpoints_of_a_webhook(slices: Any, endpoints: Any, state: str) -> None:
+    """EndpointSlices first; the older Endpoints where a cluster answers none."""
+    webhooks = import_module("poddoctor.diagnostics._webhooks")
+    awaits = import_module("poddoctor.diagnostics._awaits")
+    text = 'failed calling webhook "a.example.com": failed to call webhook: Post "https://guard.ops.svc:443/": refused'
+    answers: dict[Read, Answer] = {get("v1", "services", "ops", "guard"): Found({"spec": {}})}
+    if slices is not None:
+        answers[awaits.slices_read("ops", "guard")] = Found({"items": slices})
+    if endpoints is not None:
+        answers[get("v1", "endpoints", "ops", "guard")] = Found(endpoints)
+    snapshot = Snapshot(Target("deployment", "shop", "web"), answers, NOW)
+    assert webhooks.facts(snapshot, text).get("service_state", "") == state
+
+
+@pytest.mark.parametrize(
+    ("amounts", "smaller"),
+    [
+        ("requested: pods=1, used: pods=3, limited: pods=3", False),
+        (
+            "requested: requests.storage=10Gi, used: requests.storage=95Gi, limited: requests.storage=100Gi",
+            False,
+        ),
+        ("requested: limits.memory=2Gi, used: limits.memory=7Gi, limited: limits.memory=8Gi", True),
+    ],
+)
+def test_only_what_can_be_smaller_is_to_be_made_smaller(amounts: str, smaller: bool) -> None:
+    events = {("StatefulSet", "web"): [event(f"pods is forbidden: exceeded quota: team, {amounts}")]}
+    finding = findings("statefulset", {"spec": {"replicas": 1}}, events)[0]
+    assert any("set resources" in step.run for step in finding.steps) == smaller
+
+
+def unexplained(kind: str, body: dict[str, Any], lease: str = "") -> list[tuple[str, str]]:
+    """Causes and confidences of a workload without pods, events and conditions."""
+    made = {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": "2026-05-04T11:50:00Z"}
+    answers: dict[Read, Answer] = {
+        get(*WORKLOAD_READS[kind], "shop", "web"): Found({"metadata": made, **body}),
+        events_read("shop", KINDS.get(kind, kind.capitalize()), "web"): Found({"items": []}),
+        list_of("apps/v1", "replicasets", "shop"): Found({"items": []}),
+    }
+    if lease:
+        read = get("coordination.k8s.io/v1", "leases", "kube-system", "kube-controller-manager")
+        answers[read] = Found({"spec": {"renewTime": lease, "leaseDurationSeconds": 15}})
+    found = engine.diagnose(Snapshot(Target(kind, "shop", "web"), answers, NOW)).findings
+    return [(one.cause.id.partition("/")[2], one.confidence) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "lease", "wanted"),
+    [
+        ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:40:00Z", "controller-not-running certain"),
+        ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "", "controller-not-running likely"),
+        ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:59:58Z", ""),
+        ("job", {"spec": {"backoffLimit": 6, "parallelism": 1}}, "2026-05-04T11:40:00Z", "controller-not-running certain"),
+        ("job", {"spec": {"backoffLimit": 6, "managedBy": "kueue.x-k8s.io/multikueue"}}, "", "pods-unexplained possible"),
+        ("job", {"spec": {"backoffLimit": 6, "suspend": True}}, "", "suspended certain"),
+        ("job", {"spec": {"backoffLimit": 6}, "status": {"startTime": "2026-05-04T11:50:00Z"}}, "",
+         "pods-unexplained possible"),
+        ("statefulset", {"spec": {"replicas": 2}, "status": {"observedGeneration": 1, "replicas": 0}}, "",
+         "pods-unexplained possible"),
+        ("statefulset", {"spec": {"replicas": 2}, "status": {"observedGeneration": 1, "replicas": 1}}, "", ""),
+        ("statefulset", {"spec": {"replicas": 0}, "status": {"observedGeneration": 1}}, "", "replicas-zero certain"),
+        ("daemonset", {"spec": {}, "status": {"desiredNumberScheduled": 0, "observedGeneration": 1}}, "", ""),
+    ],
+)  # fmt: skip
+def test_a_workload_about_which_nobody_says_a_word(
+    kind: str, body: dict[str, Any], lease: str, wanted: str
+) -> None:
+    assert [" ".join(one) for one in unexplained(kind, body, lease)] == ([wanted] if wanted else [])

@@ -111,11 +111,36 @@ def test_volumes(answer: Answer, event: str, expected: tuple[str, str]) -> None:
 
 
 def test_the_forbidden_is_not_missing_and_the_optional_not_needed() -> None:
-    assert not diagnose(
-        None, CREATING, volumes=VOLUMES, objects={("configmaps", "settings"): Unknown("forbidden")}
-    )
     optional = [{"name": "settings", "configMap": {"name": "settings", "optional": True}}]
-    assert not diagnose(None, CREATING, volumes=optional, objects={("configmaps", "settings"): Absent()})
+    for volumes, answer in ((VOLUMES, Unknown("forbidden")), (optional, Absent())):
+        found = diagnose(None, CREATING, volumes=volumes, objects={("configmaps", "settings"): answer})
+        assert [one.cause.id for one in found if one.cause.family == "config"] == []
+
+
+def test_the_words_of_kubelet_win_over_an_answer_that_may_have_holes() -> None:
+    said = waiting("couldn't find key level in ConfigMap shop/settings")
+    found = diagnose({"env": [ENV]}, said, objects={("configmaps", "settings"): Absent()})
+    assert [(one.cause.id, one.confidence) for one in found] == [
+        ("config/configmap-key-not-found", "certain")
+    ]
+
+
+def test_the_authority_of_the_cluster_is_missed_only_when_kubelet_says_so() -> None:
+    name = "kube-root-ca.crt"
+    volumes = [{"name": "kube-api-access-x", "projected": {"sources": [{"configMap": {"name": name}}]}}]
+    gone = {("configmaps", name): Absent()}
+    event = f'MountVolume.SetUp failed for volume "kube-api-access-x" : configmap "{name}" not found'
+    silent = diagnose(None, CREATING, volumes=volumes, objects=gone)
+    assert [one.cause.id for one in silent if one.cause.family == "config"] == []
+    assert diagnose(None, CREATING, volumes=volumes, objects=gone, event=event)[0].cause.id == (
+        "config/configmap-not-found"
+    )
+
+
+def test_an_unknown_refusal_is_told_in_the_words_of_kubelet() -> None:
+    found = diagnose(None, waiting("services have not yet been read at least once, cannot construct envvars"))
+    assert [(one.cause.id, one.confidence) for one in found] == [("config/configuration-refused", "likely")]
+    assert "services have not yet been read" in found[0].title
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics import crash
+from poddoctor.diagnostics._memory import usage_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Found, Read, Snapshot, Target, Unknown
@@ -282,13 +284,89 @@ def test_which_limit_and_what_instead(name: str) -> None:
     assert limit in finding.title
 
 
-def test_no_suggestion_beyond_the_node() -> None:
+@pytest.mark.parametrize(
+    ("node", "suggested"), [("70Mi", None), ("60Mi", None), ("120Mi", "96Mi"), ("8Gi", "128Mi")]
+)
+def test_the_suggestion_is_bounded_by_the_node(node: str, suggested: str | None) -> None:
     body = pod(LIMIT, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")})
     whole = snapshot(body)
-    small = {**whole.answers, node_read("n1"): Found({"status": {"allocatable": {"memory": "100Mi"}}})}
-    finding = engine.diagnose(Snapshot(whole.target, small, NOW)).findings[0]
+    small = {"metadata": {"name": "n1"}, "status": {"allocatable": {"memory": node}}}
+    answers = {**whole.answers, node_read("n1"): Found(small)}
+    finding = engine.diagnose(Snapshot(whole.target, answers, NOW)).findings[0]
     assert finding.cause.id == "crash/oom-killed"
-    assert "suggested_limit" not in finding.attributes
+    assert finding.attributes.get("suggested_limit") == suggested
+    assert any("No higher limit is of use" in step.do for step in finding.steps) == (suggested is None)
+
+
+RUNTIMES = {
+    "a heap above the limit": ({"args": ["java", "-Xmx2g", "-jar", "a.jar"]}, "2Gi", "3Gi"),
+    "in the environment": ({"env": [{"name": "JAVA_TOOL_OPTIONS", "value": "-XX:MaxHeapSize=512m"}]}, "512Mi", "768Mi"),
+    "a heap that is nearly all": ({"env": [{"name": "JDK_JAVA_OPTIONS", "value": "-XX:MaxRAMPercentage=90.0"}]}, "90% of it", "1Gi"),
+    "a heap with room": ({"args": ["-XX:MaxRAMPercentage=75"]}, None, "1Gi"),
+    "a small heap": ({"args": ["java", "-Xmx128m"]}, None, "1Gi"),
+    "node": ({"env": [{"name": "NODE_OPTIONS", "value": "--max-old-space-size=4096"}]}, "4Gi", "6Gi"),
+    "node, two words": ({"command": ["node", "--max-old-space-size", "4096", "a.js"]}, "4Gi", "6Gi"),
+    "go": ({"env": [{"name": "GOMEMLIMIT", "value": "1GiB"}]}, "1Gi", "1.5Gi"),
+    "redis": ({"args": ["--maxmemory", "1gb"]}, "1Gi", "1.5Gi"),
+    ".net": ({"env": [{"name": "DOTNET_GCHeapHardLimit", "value": "0x40000000"}]}, "1Gi", "1.5Gi"),
+    "nothing": ({"env": [{"name": "MODE", "valueFrom": {}}]}, None, "1Gi"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RUNTIMES)
+def test_what_a_runtime_is_told_to_use(name: str) -> None:
+    app, heap, suggested = RUNTIMES[name]
+    app = {"resources": {"limits": {"memory": "512Mi"}}, **app}
+    body = pod(app, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")})
+    finding = engine.diagnose(snapshot(body)).findings[0]
+    told = finding.attributes.get("heap")
+    assert (told or "").startswith(heap or "")
+    assert bool(told) == bool(heap)
+    assert finding.attributes["suggested_limit"] == suggested.replace("1.5Gi", "1536Mi")
+
+
+PACES = {
+    "about as long each time": (7200, 4, 30000, "about every"),
+    "the last run was much shorter": (1200, 4, 30000, None),
+    "too few to tell": (7200, 1, 14500, None),
+    "short runs": (60, 4, 300, None),
+}
+
+
+@pytest.mark.parametrize("name", PACES)
+def test_a_leak_shows_in_equal_intervals(name: str) -> None:
+    lasted, restarts, age, growth = PACES[name]
+    end = ended(137, "OOMKilled", lasted=lasted, finished=60)
+    body = pod(LIMIT, {"state": BACK_OFF, "lastState": end, "restartCount": restarts})
+    body["status"]["startTime"] = ago(age)
+    finding = engine.diagnose(snapshot(body)).findings[0]
+    assert ("keeps growing" in finding.title) == bool(growth)
+    assert any("only delays" in step.do for step in finding.steps) == bool(growth)
+
+
+def metrics(app: dict[str, Any], answer: Answer) -> engine.Report:
+    status = {
+        "state": {"running": {"startedAt": ago(100)}},
+        "lastState": ended(137, "OOMKilled", finished=105),
+    }
+    whole = snapshot(pod(app, status))
+    assert usage_read(whole) in list(crash.reads(whole))
+    return engine.diagnose(Snapshot(whole.target, {**whole.answers, usage_read(whole): answer}, NOW))
+
+
+def test_usage_is_evidence_when_it_was_measured_in_this_run() -> None:
+    used = {"timestamp": ago(20), "containers": [{"name": "app", "usage": {"memory": "61440Ki"}}]}
+    rows = [note for one in metrics(LIMIT, Found(used)).findings[0].symptoms for note in one.notes]
+    assert ("this run uses 60Mi of memory, 80s after its start", "metrics.k8s.io pod web") in rows
+    old = metrics(LIMIT, Found({**used, "timestamp": ago(120)}))
+    assert not [note for one in old.findings[0].symptoms for note in one.notes if "this run" in note[0]]
+
+
+@pytest.mark.parametrize("answer", [Absent(), Unknown("error", "503"), Unknown("forbidden"), Found({})])
+def test_a_cluster_without_metrics_is_no_matter(answer: Answer) -> None:
+    report = metrics(LIMIT, answer)
+    assert report.findings[0].cause.id == "crash/oom-killed"
+    assert not [one for one in report.not_seen if one.read.optional]
 
 
 def test_files_in_memory_fill_the_limit() -> None:
@@ -301,6 +379,29 @@ def test_files_in_memory_fill_the_limit() -> None:
     volumes[0]["emptyDir"]["sizeLimit"] = "8Mi"  # type: ignore[index]
     body = pod(app, {"state": BACK_OFF, "lastState": ended(137, "OOMKilled")}, volumes=volumes)
     assert found(body) == [("now", "crash/oom-killed")]
+
+
+SILENT = {
+    "it wrote nothing": (Found(""), "writes nothing to its log"),
+    "its log could not be read": (Unknown("timed-out"), "its log cannot be read"),
+    "its log is gone": (Absent(), "its log says why"),
+}
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_log_without_a_word_does_not_say_why(name: str) -> None:
+    answer, words = SILENT[name]
+    whole = snapshot(pod({}, {"state": BACK_OFF, "lastState": ended(1)}), [])
+    answers = {**whole.answers, log_reads(whole, "app")[0]: answer}
+    assert words in engine.diagnose(Snapshot(whole.target, answers, NOW)).findings[0].title
+
+
+def test_an_abort_is_how_a_runtime_dies_and_not_why() -> None:
+    body = pod({}, {"state": BACK_OFF, "lastState": ended(134)})
+    log = "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory\n"
+    ids = [one.cause.id for one in engine.diagnose(snapshot(body, [], log)).findings]
+    assert ids[0] == "logs/heap-exhausted"
+    assert "crash/aborted" not in ids
 
 
 SHELLS = {

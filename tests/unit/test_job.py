@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from poddoctor import engine
-from poddoctor.model import Found, Report, Snapshot, Target
-from poddoctor.pod.reads import get, pod_read
+from poddoctor.model import Found, Report, Snapshot, Target, Unknown
+from poddoctor.pod.reads import get, list_of, pod_read
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 
@@ -114,3 +114,50 @@ def test_only_a_container_known_to_run_for_ever_keeps_a_job_running(
 ) -> None:
     found = [one.cause.id for one in on_pod("Running", states, job()).findings]
     assert ("job/sidecar-keeps-job-running" in found) == cause
+
+
+def test_the_pod_alone_shows_what_keeps_its_job_running() -> None:
+    found = on_pod("Running", {"app": ended(0, "Completed"), "istio-proxy": RUNNING}, job())
+    target = Target("pod", "shop", "report-x")
+    assert found.findings[0].cause.id == "job/sidecar-keeps-job-running"
+    read = pod_read(Snapshot(target, {}, NOW))
+    owner = {"apiVersion": "batch/v1", "kind": "Job", "name": "report", "uid": "j1", "controller": True}
+    statuses = [
+        {"name": "app", "state": ended(0, "Completed")},
+        {"name": "istio-proxy", "ready": True, "state": RUNNING},
+    ]
+    pod = {
+        "metadata": {"name": "report-x", "namespace": "shop", "ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "app", "image": "a:1"}, {"name": "istio-proxy", "image": "b:1"}]},
+        "status": {"phase": "Running", "containerStatuses": statuses},
+    }
+    lost: dict[Any, Any] = {read: Found(pod), get("batch/v1", "jobs", "shop", "report"): Unknown("forbidden")}
+    ids = [one.cause.id for one in engine.diagnose(Snapshot(target, lost, NOW)).findings]
+    assert "job/sidecar-keeps-job-running" in ids
+
+
+def test_a_queue_of_kueue_is_named() -> None:
+    body = job(suspend=True)
+    body["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "batch"}
+    finding = on_job(body).findings[0]
+    assert (finding.standing, finding.title) == (
+        "waiting",
+        "Job report waits for queue batch of Kueue to admit it",
+    )
+    assert not any(step.fixes for step in finding.steps)
+
+
+def test_a_cronjob_tells_how_its_newest_job_ended() -> None:
+    newest = job("BackoffLimitExceeded", "Job has reached the specified backoff limit")
+    newest["metadata"].update(ownerReferences=[{"uid": "c1", "kind": "CronJob", "name": "report"}])
+    older = {**job(), "metadata": {**newest["metadata"], "creationTimestamp": "2026-05-03T00:00:00Z"}}
+    newest["metadata"]["creationTimestamp"] = "2026-05-04T00:00:00Z"
+    target = Target("cronjob", "shop", "report")
+    cronjob = {"metadata": {"name": "report", "uid": "c1"}, "spec": {"jobTemplate": {}}}
+    for jobs, wanted in (([older, newest], ["job/backoff-limit-exceeded"]), ([older], [])):
+        answers: dict[Any, Any] = {
+            get("batch/v1", "cronjobs", "shop", "report"): Found(cronjob),
+            list_of("batch/v1", "jobs", "shop"): Found({"items": jobs}),
+        }
+        report = engine.diagnose(Snapshot(target, answers, NOW))
+        assert [one.cause.id for one in report.findings] == wanted

@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics._world import nodes_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
@@ -102,10 +103,17 @@ def test_a_node_that_is_away_holds_the_deletion(gone: bool) -> None:
         "message": "Taint",
     }
     body = pod({"conditions": [target]}, deleted(400))
-    found = findings(body, {node_read("worker-1"): answer})
+    others: Answer = Found({"items": [{"metadata": {"name": "worker-2"}}]})
+    found = findings(body, {node_read("worker-1"): answer, nodes_read(): others})
     assert [one.cause.id for one in found] == ["lifecycle/unreachable-node-blocks-deletion"]
     assert ("no longer exists" in found[0].title) is gone
     assert all("--force" not in step.run for step in found[0].steps)
+
+
+def test_a_node_that_was_not_recorded_holds_nothing() -> None:
+    missing: dict[Read, Answer] = {node_read("worker-1"): Absent(), nodes_read(): Found({"items": []})}
+    assert findings(pod(meta=deleted(10)), missing)[0].cause.id == "lifecycle/terminating-slowly"
+    assert findings(pod(meta=deleted(400)), missing)[0].cause.id == "lifecycle/deletion-overdue"
 
 
 def test_overdue_without_a_reason_in_the_api() -> None:
@@ -239,3 +247,34 @@ def test_a_pod_with_almost_no_status() -> None:
     bare = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"containers": [{"name": "app"}]}}
     assert not findings({**bare, "status": {"phase": "Pending"}})
     assert not findings({**bare, "status": {}})
+
+
+@pytest.mark.parametrize(
+    ("taint", "by_hand"), [("maintenance", True), ("node.kubernetes.io/out-of-service", False)]
+)
+def test_a_taint_that_kubernetes_sets_is_not_taken_away_by_hand(taint: str, by_hand: bool) -> None:
+    target = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "DeletionByTaintManager",
+        "message": "Taint manager: deleting due to NoExecute taint",
+    }
+    ready = {"type": "Ready", "status": "True"}
+    tainted = {
+        "spec": {"taints": [{"key": taint, "effect": "NoExecute"}]},
+        "status": {"conditions": [ready]},
+    }
+    found = findings(pod({"conditions": [target]}, deleted(10)), {node_read("worker-1"): Found(tainted)})[0]
+    assert found.cause.id == "lifecycle/deleted-by-taint"
+    assert any("kubectl taint" in step.run for step in found.steps) is by_hand
+
+
+def test_a_drained_pod_whose_record_is_left() -> None:
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+              "message": "Eviction API: evicting", "lastTransitionTime": ago(60)}  # fmt: skip
+    end = {"exitCode": 143, "reason": "Error", "startedAt": ago(500), "finishedAt": ago(40)}
+    status = {"phase": "Failed", "conditions": [target],
+              "containerStatuses": [{"name": "app", "state": {"terminated": end}}]}  # fmt: skip
+    found = findings(pod(status, restartPolicy="Never"))
+    assert [one.cause.id for one in found] == ["lifecycle/evicted-by-api"]
+    assert "left until" not in found[0].title

@@ -14,7 +14,7 @@ from poddoctor.diagnostics._awaits import services_read, slices_read
 
 from poddoctor import engine
 from poddoctor.model import Answer, Finding, Found, Read, Snapshot, Target
-from poddoctor.pod.reads import log_reads, pod_events_read, pod_read
+from poddoctor.pod.reads import get, list_of, log_reads, pod_events_read, pod_read
 
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Target("pod", "shop", "api-1")
@@ -114,6 +114,20 @@ def test_decisive_line(text: str, line: int) -> None:
         ("ERROR connect to db:5432: Connection refused\n", {"exitCode": 137, "reason": "OOMKilled"}),
         ("INFO 0 errors, timeout=30, 'not set' flags ignored\nINFO bye", None),
         (
+            "INFO serving\nINFO received SIGTERM\nERROR redis: Connection refused\nERROR pool closed\n",
+            {"exitCode": 143},
+        ),
+        (
+            '2026/01/01 [error] 7#7: *1 open() "/srv/healthz" failed (2: No such file or directory), client: ::1, server: web, request',
+            {"exitCode": 137},
+        ),
+        ("qemu-x86_64: Could not open '/lib64/ld-linux-x86-64.so.2': No such file or directory\n", None),
+        ('{"level":"info","msg":"license valid until 2030"}\npanic: no shard\n', None),
+        (
+            "INFO serving\nINFO lost leadership of nothing\nINFO 3 pending migrations found, all applied\n",
+            {"exitCode": 0},
+        ),
+        (
             "WARNING: SECRET is not set, using the default\nINFO serving\n"
             + "INFO request\n" * 40
             + "panic: no shard\n",
@@ -125,9 +139,55 @@ def test_remarks_are_no_causes(text: str, end: Mapping[str, Any] | None) -> None
     assert not [one for one in diagnosed(text, end=end) if one.cause.family == "logs"]
 
 
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("PermissionDenied: 403 Permission 'topics.get' denied on resource", "dependency-rejected-credentials"),
+        ("botocore.exceptions.NoCredentialsError: Unable to locate credentials", "dependency-rejected-credentials"),
+        ('FATAL:  database "orders" does not exist', "database-schema-mismatch"),
+        ("sqlite3.OperationalError: no such table: jobs", "database-schema-mismatch"),
+        ('Error: Get "http://orders/api/v1/items": dial tcp 10.0.0.1:80: i/o timeout', "dependency-timed-out"),
+        ('Get "https://10.96.0.1:443/apis/apps/v1?timeout=32s": dial tcp: i/o timeout', "kubernetes-api-unreachable"),
+        ('error: no matches for kind "Certificate" in version "cert-manager.io/v1"', "kubernetes-kind-missing"),
+        ("ERROR: License has expired. Exiting.", "license-rejected"),
+        ("F0101 00:00:00.000000 1 server.go:214] leaderelection lost", "leader-election-lost"),
+        (
+            "max virtual memory areas vm.max_map_count [65530] is too low, increase to at least [262144]\nERROR: look",
+            "sysctl-too-low",
+        ),
+        ("Error: Unable to access jarfile /app/app.jar", "file-missing"),
+        ("Failed to create cookie file '/home/.erlang.cookie': eacces", "permission-denied"),
+        ("Error occurred during initialization of VM\nCould not reserve enough space for 4096KB object heap", "heap-exhausted"),
+        ("[ALERT] 1/2 (1) : Starting frontend http: cannot bind socket [0.0.0.0:80]", "privileged-port-denied"),
+        ("/etc/app/app.conf:3: unknown option 'lisen'", "configuration-invalid"),
+        ("pika.exceptions.AMQPConnectionError", "dependency-unreachable"),
+        (
+            '  File "a.py", line 1, in f\n    os.fork()\nBlockingIOError: [Errno 11] Resource temporarily unavailable',
+            "process-limit",
+        ),
+    ],
+)  # fmt: skip
+def test_families_of_words(text: str, cause: str) -> None:
+    assert diagnosed(text)[0].cause.id == f"logs/{cause}"
+
+
 def test_ready_container_gives_nothing() -> None:
     status = {"ready": True, "restartCount": 0, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
     assert not diagnosed("ERROR connect to db:5432: Connection refused\n", status=status)
+
+
+@pytest.mark.parametrize(
+    ("text", "counts"),
+    [
+        ("ERROR open /etc/app/extra.conf: no such file or directory\nINFO listening on :8080\n", False),
+        ("ERROR dial tcp 10.0.0.1:5432: connect: connection refused\n" + "INFO request\n" * 70, False),
+        ("INFO listening on :8080\nERROR dial tcp 10.0.0.1:5432: connect: connection refused\n", True),
+    ],
+)
+def test_what_a_running_program_left_behind(text: str, *, counts: bool) -> None:
+    state = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
+    found = diagnosed(text, status={"ready": False, "restartCount": 0, "state": state})
+    assert any(one.cause.family == "logs" for one in found) is counts
 
 
 def test_service_without_pods_and_its_name() -> None:
@@ -158,6 +218,56 @@ def test_slip_in_a_host_name_gives_the_variable_to_set() -> None:
 def test_unknown_services_are_not_called_absent() -> None:
     finding = diagnosed("FATAL getaddrinfo ENOTFOUND db")[0]
     assert "no Service" not in finding.title
+
+
+def test_what_an_unready_pod_says_is_passed_on() -> None:
+    selector = {"app": "db"}
+    service = {
+        "metadata": {"name": "db", "namespace": "shop"},
+        "spec": {"selector": selector, "ports": [{"port": 1}]},
+    }
+    condition = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
+    waiting = {
+        "metadata": {"name": "db-0", "labels": selector},
+        "status": {"phase": "Pending", "conditions": [condition]},
+    }
+    pods = list_of("v1", "pods", "shop", labelSelector="app=db")
+    others: dict[Read, Answer] = {
+        get("v1", "services", "shop", "db"): Found(service),
+        slices_read("shop", "db"): Found({"items": []}),
+        pods: Found({"items": [waiting]}),
+    }
+    finding = diagnosed("FATAL dial tcp: lookup db: no such host", others=others)[0]
+    assert finding.attributes["unready"] == "db-0 is Pending: 0/3 nodes are available"
+
+
+@pytest.mark.parametrize(
+    ("env", "endpoint"),
+    [
+        ([{"name": "URL", "value": "http://orders:80/x"}], "orders:80"),
+        ([{"name": "URL", "value": "http://orders:80"}, {"name": "DB", "value": "db:5432"}], None),
+        ([{"name": "LISTEN", "value": "0.0.0.0:8080"}], None),
+    ],
+)
+def test_the_only_address_is_taken(env: list[dict[str, str]], endpoint: str | None) -> None:
+    spec = {"containers": [{"name": "app", "env": env}]}
+    finding = diagnosed("urllib.error.URLError: <urlopen error [Errno 111] Connection refused>", spec=spec)[0]
+    assert finding.cause.id == "logs/dependency-refused"
+    assert finding.attributes.get("endpoint") == endpoint
+
+
+def test_the_address_of_the_api_server_is_known() -> None:
+    service = Found({"metadata": {"name": "kubernetes"}, "spec": {"clusterIP": "10.96.0.1"}})
+    others: dict[Read, Answer] = {get("v1", "services", "default", "kubernetes"): service}
+    finding = diagnosed("FATAL dial tcp 10.96.0.1:443: i/o timeout", others=others)[0]
+    assert "the Kubernetes API server at 10.96.0.1:443" in finding.title
+
+
+def test_a_variable_that_a_service_set_is_known() -> None:
+    text = "ValueError: invalid literal for int() with base 10: 'tcp://10.96.109.146:6379'"
+    finding = diagnosed(text)[0]
+    assert finding.cause.id == "logs/configuration-invalid"
+    assert "which Kubernetes sets for a Service" in finding.title
 
 
 def test_container_name_is_no_host() -> None:

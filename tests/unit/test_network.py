@@ -160,3 +160,52 @@ def test_a_port_of_the_host_is_taken() -> None:
     )
     assert found[0].cause.id == "network/host-network-conflict"
     assert "pod exporter in ops" in found[0].title
+
+
+def fence(direction: str, rules: list[dict[str, Any]], **extra: Any) -> dict[str, Any]:
+    spec = {"podSelector": {}, "policyTypes": [direction], direction.lower(): rules, **extra}
+    return {"metadata": {"name": "fence", "namespace": "shop"}, "spec": spec}
+
+
+DB = {
+    "metadata": {"name": "db", "namespace": "shop"},
+    "spec": {
+        "selector": {"app": "db"},
+        "clusterIP": "10.96.0.9",
+        "ports": [{"port": 5432, "targetPort": 5432}],
+    },
+}
+DNS_OPEN = {"ports": [{"port": 53, "protocol": "UDP"}]}
+
+
+@pytest.mark.parametrize(
+    ("host", "policies", "denied"),
+    [
+        ("db", [fence("Egress", [{"to": [{"podSelector": {"matchLabels": {"app": "db"}}}]}])], False),
+        ("db", [fence("Egress", [{"to": [{"podSelector": {"matchLabels": {"app": "web"}}}]}])], True),
+        # The Service's pods may have more labels than its selector asks for.
+        ("db", [fence("Egress", [{"to": [{"podSelector": {"matchLabels": {"tier": "data"}}}]}])], False),
+        ("db", [fence("Egress", [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 5432}]}])], False),
+        ("db", [fence("Egress", [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 5000, "endPort": 6000}]}])], False),
+        ("db", [fence("Egress", [{"to": [{"namespaceSelector": {}}], "ports": [{"port": 5000, "endPort": 5400}]}])], True),
+        ("db", [fence("Egress", [{"ports": [{"port": 5432, "protocol": "UDP"}]}])], True),
+        (
+            "db",
+            [fence("Egress", [{"to": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ops"}}}]}])],
+            True,
+        ),
+        ("203.0.113.7", [fence("Egress", [{"to": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": ["10.0.0.0/8"]}}]}])], False),
+        ("8.8.8.8", [fence("Egress", [{"to": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}])], True),
+        ("8.8.8.8", [fence("Egress", [{"to": [{"namespaceSelector": {}}]}])], True),
+        ("db", [fence("Ingress", [{"from": [{"podSelector": {"matchLabels": {"app": "web"}}}]}])], False),
+        ("db", [fence("Ingress", [{"from": [{"podSelector": {"matchLabels": {"app": "api"}}}]}])], True),
+        ("db", [fence("Ingress", [{"from": [{"ipBlock": {"cidr": "10.0.0.0/24"}}]}])], False),
+        ("db", [fence("Ingress", [{"from": [{"ipBlock": {"cidr": "192.168.0.0/16"}}]}])], True),
+    ],
+)  # fmt: skip
+def test_peers_and_ports_of_policies(host: str, policies: list[dict[str, Any]], *, denied: bool) -> None:
+    if "Egress" in policies[0]["spec"]["policyTypes"]:
+        policies[0]["spec"]["egress"].append(DNS_OPEN)
+    log = f"dial tcp {host}:5432: i/o timeout"
+    causes = [one.cause.id for one in findings(pod(ready=False), [DB], log=log, policies=policies)]
+    assert ("network/network-policy-denies" in causes) is denied

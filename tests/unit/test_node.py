@@ -4,6 +4,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics._world import nodes_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
@@ -59,10 +60,22 @@ MARKED = [{"type": "Ready", "status": "False"}, {"type": "ContainersReady", "sta
 WELL = [{"type": "Ready", "status": "True"}, {"type": "ContainersReady", "status": "True"}]
 
 
-def findings(body: dict[str, Any], its_node: Answer | None = None) -> tuple[Finding, ...]:
+OTHERS = {nodes_read(): Found({"items": [{"metadata": {"name": "worker-2"}}]})}
+
+
+def findings(
+    body: dict[str, Any],
+    its_node: Answer | None = None,
+    more: dict[Read, Answer] | None = None,
+    events: list[dict[str, Any]] | None = None,
+) -> tuple[Finding, ...]:
     empty = Snapshot(Target("pod", "shop", "web"), {}, NOW)
-    answers: dict[Read, Answer] = {pod_read(empty): Found(body), pod_events_read(empty): Found({"items": []})}
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(body),
+        pod_events_read(empty): Found({"items": events or []}),
+    }
     answers[node_read("worker-1")] = its_node or Unknown("forbidden")
+    answers |= more or {}
     return engine.diagnose(Snapshot(Target("pod", "shop", "web"), answers, NOW)).findings
 
 
@@ -96,6 +109,10 @@ def findings(body: dict[str, Any], its_node: Answer | None = None) -> tuple[Find
         ("Evicted", ("The node was low on resource: memory. Threshold quantity: 100Mi, available: 81856Ki. "
          "Container app was using 1.5Gi, request is 0, has larger consumption of memory. "), "evicted-memory",
          "app used 1.5Gi over a request of 0"),
+        # from 1.34, with requests of the pod as a whole
+        ("Evicted", ("The node was low on resource: memory. Threshold quantity: 100Mi, available: 80Mi. "
+         "Pod web was using 1.5Gi, request is 1Gi, has larger consumption of memory. "), "evicted-memory",
+         "short of memory"),
         ("Evicted", "The node was low on resource: ephemeral-storage. Threshold quantity: 4Gi, available: 3Gi. ",
          "evicted-disk", "ephemeral-storage"),
         ("Evicted", "The node was low on resource: inodes. ", "evicted-disk", "inodes"),
@@ -134,7 +151,68 @@ def test_a_node_that_says_itself_what_it_lacks() -> None:
 
 
 def test_a_node_that_is_gone() -> None:
-    assert findings(bound(MARKED), Absent())[0].cause.id == "node/node-gone"
+    found = findings(bound(MARKED), Absent(), OTHERS)[0]
+    assert (found.cause.id, found.confidence) == ("node/node-gone", "likely")
+
+
+@pytest.mark.parametrize("nodes", [None, {nodes_read(): Found({"items": []})}])
+@pytest.mark.parametrize("conditions", [WELL, MARKED])
+def test_a_replayed_cluster_without_nodes_has_lost_none(
+    conditions: list[dict[str, Any]], nodes: dict[Read, Answer] | None
+) -> None:
+    ids = [one.cause.id for one in findings(bound(conditions), Absent(), nodes)]
+    assert not {"node/node-gone", "lifecycle/unreachable-node-blocks-deletion"} & set(ids)
+
+
+def test_a_well_pod_or_one_that_is_heard_of_has_a_node() -> None:
+    assert not [one for one in findings(bound(WELL), Absent(), OTHERS) if one.cause.family == "node"]
+    about = {"kind": "Pod", "namespace": "shop", "name": "web", "uid": "u1"}
+    spoken = {
+        "metadata": {"name": "web.1"},
+        "involvedObject": about,
+        "reason": "BackOff",
+        "lastTimestamp": ago(60),
+    }
+    found = findings(bound(MARKED), Absent(), OTHERS, [spoken])
+    assert "node/node-gone" not in [one.cause.id for one in found]
+
+
+def test_the_garbage_collector_says_that_the_node_is_gone() -> None:
+    said = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByPodGC",
+            "message": "PodGC: node no longer exists", "lastTransitionTime": ago(20)}  # fmt: skip
+    lost = {"terminated": {"exitCode": 137, "reason": "ContainerStatusUnknown"}}
+    body = bound([said], phase="Failed", containerStatuses=[{"name": "app", "state": lost}])
+    found = findings(body)[0]
+    assert (found.cause.id, found.confidence) == ("node/node-gone", "certain")
+
+
+def test_nothing_to_remove_for_a_critical_pod() -> None:
+    message = (
+        "Pod was rejected: Unexpected error while attempting to recover from admission failure: preemption: error "
+        "finding a set of pods to preempt: no set of running pods found to reclaim resources: [(res: cpu, q: 500), ]"
+    )
+    found = findings(failed("UnexpectedAdmissionError", message))[0]
+    assert found.cause.id == "node/rejected-by-node"
+    assert "short by 500m cpu" in found.title
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("ProviderFailed", "Failed to create ACI container group: ServiceUnavailable"),
+        ("Suspended", "by the operator"),
+    ],
+)
+def test_a_reason_that_nobody_knows_is_quoted(reason: str, message: str) -> None:
+    found = findings(failed(reason, message))[0]
+    assert (found.cause.id, found.confidence) == ("node/pod-failed", "likely")
+    assert message in found.title
+
+
+def test_a_node_of_old_that_was_lost() -> None:
+    message = "Node worker-1 which was running pod web is unresponsive"
+    body = bound([{"type": "Ready", "status": "False"}], reason="NodeLost", message=message)
+    assert findings(body)[0].cause.id == "node/node-not-ready"
 
 
 def test_a_well_pod_on_a_well_or_unreadable_node() -> None:
@@ -147,5 +225,13 @@ def test_bound_and_never_picked_up() -> None:
     body["status"] = {"phase": "Pending", "conditions": body["status"]["conditions"]}
     well = Found(node("True", "", "KubeletReady"))
     assert findings(body, well)[0].cause.id == "node/kubelet-silent"
+    about = {"kind": "Pod", "namespace": "shop", "name": "web", "uid": "u1"}
+    mount = {"metadata": {"name": "web.1"}, "involvedObject": about, "reason": "FailedMount", "message": "x"}
+    assert "node/kubelet-silent" not in [one.cause.id for one in findings(body, well, {}, [mount])]
     body["status"]["conditions"][0]["lastTransitionTime"] = ago(20)
     assert not findings(body, well)
+
+
+def test_a_pod_whose_state_is_unknown() -> None:
+    body = bound([{"type": "Ready", "status": "Unknown", "lastTransitionTime": ago(300)}], phase="Unknown")
+    assert findings(body)[0].cause.id == "node/node-not-ready"

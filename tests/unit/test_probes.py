@@ -124,7 +124,8 @@ def test_what_a_readiness_probe_is_told(text: str, spec: dict[str, Any], cause: 
     body = pod({"readinessProbe": HTTP, **spec}, running(600))
     taken = snapshot(body, [event("Unhealthy", f"Readiness probe failed: {text}")])
     assert first(taken) == cause
-    assert engine.diagnose(taken).findings[0].confidence == "certain"
+    # A 5xx says that it is unwell and not why; its log may say that, and then comes first.
+    assert engine.diagnose(taken).findings[0].confidence == ("likely" if "503" in text else "certain")
 
 
 @pytest.mark.parametrize(

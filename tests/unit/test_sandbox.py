@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics._sandbox_text import read_sandbox
 
 from poddoctor.engine import diagnose
 from poddoctor.model import Found, Snapshot, Target
@@ -266,3 +267,22 @@ def test_missing_profiles(message: str) -> None:
         first(snapshot(status={"containerStatuses": [waiting("CreateContainerError", message)]}))
         == "security-profile-missing"
     )
+
+
+ID = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("message", "problem", "why"),
+    [
+        ('failed to setup network for sandbox "ID": plugin type="azure-vnet" failed (add): IPAM Invoker Add failed with error: AllocateIPConfigs failed: not enough IPs available for 1e', "ip-exhausted", "IPAM Invoker Add failed with error: AllocateIPConfigs failed: not enough IPs available for 1e"),
+        ('failed to set up sandbox container "ID" network for pod "api": networkPlugin cni failed to set up pod "api_shop" network: add cmd: failed to assign an IP address to container', "ip-exhausted", "add cmd: failed to assign an IP address to container"),
+        ('[failed to set up sandbox container "ID" network for pod "api": networkPlugin cni failed to set up pod "api_shop" network: open /run/flannel/subnet.env: no such file or directory, failed to clean up sandbox container "ID" network for pod "api": networkPlugin cni failed to teardown pod "api_shop" network: x]', "cni", "open /run/flannel/subnet.env: no such file or directory"),
+        ('failed to setup network for sandbox "ID": plugin type="antrea" failed (add): rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /var/run/antrea/cni.sock: connect: connection refused"', "cni", "dial unix /var/run/antrea/cni.sock: connect: connection refused"),
+        ('plugin type="multus-shim" failed (add): CNI request failed with status 400: \'[shop/api-1 00 network default NAD default] [shop/api-1 00] failed to get pod annotation: timed out\'', "cni", "failed to get pod annotation: timed out"),
+    ],
+)  # fmt: skip
+def test_what_the_plugin_said(message: str, problem: str, why: str) -> None:
+    text = "Failed to create pod sandbox: rpc error: code = Unknown desc = " + message.replace("ID", ID)
+    found, details = read_sandbox(text)
+    assert (found, details["why"]) == (problem, why)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics import _capacity as capacities
 from poddoctor.diagnostics import _resources as res
 from poddoctor.diagnostics import _schedmessage as schedmessage
 from poddoctor.diagnostics import _selectors as sel
@@ -83,7 +84,16 @@ def snapshot(
         pod_read(empty): Found(pod),
         pod_events_read(empty): Found({"items": []}),
         worlds.nodes_read(): FORBIDDEN if nodes is None else Found({"items": list(nodes)}),
-        worlds.all_pods_read(): FORBIDDEN if nodes is None else Found({"items": [*pods, pod]}),
+        **{
+            worlds.node_pods_read(one["metadata"]["name"]): Found(
+                {"items": [pod for pod in pods if pod["spec"]["nodeName"] == one["metadata"]["name"]]}
+            )
+            for one in nodes or ()
+        },
+        **{
+            read: FORBIDDEN if nodes is None else Found({"items": [*pods, pod]})
+            for read in worlds.rule_reads(pod, "shop")
+        },
         **(more or {}),
     }
     return Snapshot(TARGET, answers, CLOCK, "v1.34.4")
@@ -328,25 +338,85 @@ def test_nodes_judged(what: str, spec: Json, nodes: Json, pods: Json, reasons: s
 def test_pods_that_cannot_be_listed_leave_room_to_the_message() -> None:
     said = "0/2 nodes are available: 1 Insufficient memory, 1 node(s) had untolerated taint(s)."
     pod = waiting(said, containers=asks(memory="1Gi"))
-    found = first(snapshot(pod, [CONTROL, node("a")], more={worlds.all_pods_read(): FORBIDDEN}))
+    found = first(
+        snapshot(
+            pod,
+            [CONTROL, node("a")],
+            more={worlds.node_pods_read(name): FORBIDDEN for name in ("control", "a")},
+        )
+    )
     assert found
     assert (found.cause.id, found.confidence) == ("scheduling/insufficient-resources", "likely")
     assert found.title == "No node has 1Gi memory free"
 
 
-def test_a_large_cluster_is_read_node_by_node() -> None:
-    nodes = [node(f"n{index}") for index in range(60)]
-    pod = waiting("0/60 nodes are available: 60 Insufficient cpu.", containers=asks(cpu="2"))
-    more = {worlds.node_pods_read(f"n{index}"): Found({"items": [placed(f"p{index}", f"n{index}",
-            containers=asks(cpu="1"))]}) for index in range(20)}  # fmt: skip
-    shot = snapshot(pod, nodes, more={**more, worlds.all_pods_read(): FORBIDDEN})
-    assert {read.parameter("fieldSelector").split(",")[0] for read in scheduling.reads(shot)} >= {
-        "spec.nodeName=n0"
+def test_of_many_nodes_those_with_most_room_are_looked_at() -> None:
+    nodes = [node(f"n{index}", room={"cpu": "4" if index > 50 else "2"}) for index in range(60)]
+    closed = [node(f"c{index}", "dedicated=x:NoSchedule", room={"cpu": "8"}) for index in range(9)]
+    said = "0/69 nodes are available: 60 Insufficient cpu, 9 node(s) had untolerated taint(s)."
+    pod = waiting(said, containers=asks(cpu="2"))
+    empty = Snapshot(TARGET, {}, CLOCK)
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": []}),
+        worlds.nodes_read(): Found({"items": [*closed, *nodes]}),
     }
+    shot = Snapshot(TARGET, answers, CLOCK)
+    asked = {read for read in scheduling.reads(shot) if read.resource == "pods"}
+    names = {read.parameter("fieldSelector").split(",")[0].partition("=")[2] for read in asked}
+    assert len(names) == worlds.CANDIDATES
+    assert {f"n{index}" for index in range(51, 60)} < names
+    assert all(name.startswith("n") for name in names)
+    full = {worlds.node_pods_read(name): Found({"items": [placed(f"p-{name}", name, containers=asks(cpu="3500m"))]})
+            for name in names}  # fmt: skip
+    shot = Snapshot(TARGET, {**answers, **full}, CLOCK)
+    assert not [read for read in scheduling.reads(shot) if read not in shot.answers]
     found = first(shot)
     assert found
     assert (found.cause.id, found.confidence) == ("scheduling/insufficient-resources", "certain")
-    assert any("the pods of 20 of 60 nodes" in text for text, _ in found.symptoms[0].notes)
+    assert found.attributes["nodes_hit"] == "60 nodes"
+    assert any("the pods of 20 of the 60 nodes in question" in text for text, _ in found.symptoms[0].notes)
+
+
+def test_a_cut_list_of_nodes_is_said_to_be_one() -> None:
+    said = "0/5000 nodes are available: 5000 Insufficient cpu."
+    shot = snapshot(waiting(said, containers=asks(cpu="2")), [node("a")], [placed("p", "a", containers=asks(cpu="1"))],
+                    {worlds.nodes_read(): Found({"metadata": {"continue": "x"}, "items": [node("a")]})})  # fmt: skip
+    found = first(shot)
+    assert found
+    assert found.attributes["nodes_total"] == "5000"
+    assert any("only the first 1 of 5000 nodes" in text for text, _ in found.symptoms[0].notes)
+
+
+def test_an_empty_list_of_nodes_does_not_outweigh_the_scheduler() -> None:
+    assert (
+        cause(snapshot(waiting("0/5 nodes are available: 5 Insufficient cpu."), []))
+        == "insufficient-resources"
+    )
+    assert cause(snapshot(waiting("no nodes available to schedule pods"), [])) == "no-nodes"
+
+
+def test_rules_ask_for_pods_by_label_and_never_for_all() -> None:
+    term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "db"}, "matchExpressions": [
+        {"key": "tier", "operator": "NotIn", "values": ["x", "y"]}, {"key": "old", "operator": "DoesNotExist"}]}}  # fmt: skip
+    far = {**term, "namespaceSelector": {"matchLabels": {"team": "a"}}}
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term, far]}}
+    pod = waiting("0/1 nodes are available: 1 node(s) didn't match pod affinity rules.", affinity=affinity,
+                  topologySpreadConstraints=[{**SPREAD, "matchLabelKeys": ["app"]}])  # fmt: skip
+    asked = [
+        one for one in scheduling.reads(snapshot(pod, [node("a")])) if one.resource in ("pods", "namespaces")
+    ]
+    by_label = {
+        (one.namespace, one.parameter("labelSelector")) for one in asked if one.parameter("labelSelector")
+    }
+    assert {("shop", "!old,app=db,tier notin (x,y)"), ("", "!old,app=db,tier notin (x,y)")} <= by_label
+    assert any(selector.count("app") == 2 for _, selector in by_label)
+    assert worlds.namespaces_read() in asked
+    assert all(
+        one.parameter("labelSelector") or "Name" in one.parameter("fieldSelector")
+        for one in asked
+        if one.resource == "pods"
+    )
 
 
 def test_what_an_autoscaler_says_is_evidence_and_no_judgement() -> None:
@@ -470,3 +540,255 @@ def test_a_cut_message_is_read_as_far_as_it_goes() -> None:
 def test_taint_values_may_hold_dots_and_colons() -> None:
     text = "0/2 nodes are available: 1 node(s) had untolerated taint {a.b/c: d.e:f}, 1 Too many pods. preemption: x"
     assert schedmessage.parse(text).reasons[0].taint == ("a.b/c", "d.e:f")
+
+
+def event(
+    reason: str, message: str, by: str = "cluster-autoscaler", at: str = "2026-08-01T11:59:00Z"
+) -> Json:
+    """An event of the target."""
+    return {
+        "metadata": {"name": f"web.{reason}"},
+        "involvedObject": {"kind": "Pod", "name": "web", "uid": "u"},
+        "reason": reason,
+        "message": message,
+        "source": {"component": by},
+        "lastTimestamp": at,
+    }
+
+
+def with_events(*events: Json) -> Mapping[Read, Answer]:
+    return {pod_events_read(Snapshot(TARGET, {}, CLOCK)): Found({"items": list(events)})}
+
+
+SCALED = "pod triggered scale-up: [{pool-a 3->4 (max: 10)}]"
+LATE = "2026-08-01T11:40:00Z"
+SCALING: list[tuple[Sequence[Json], str, str]] = [
+    ([event("TriggeredScaleUp", SCALED)], "scale-up-in-progress", "waiting"),
+    ([event("Nominated", "Pod should schedule on: nodeclaim/default-x9k2p", "karpenter")], "scale-up-in-progress", "waiting"),
+    ([event("TriggeredScaleUp", SCALED, at=LATE)], "insufficient-resources", "now"),
+    ([event("TriggeredScaleUp", SCALED, at="2026-08-01T11:58:00Z"),
+      event("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")], "insufficient-resources", "now"),
+    ([event("Nominated", "Elected by the cats", "mayor")], "insufficient-resources", "now"),
+    ([], "insufficient-resources", "now"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("nodes", [None, [node("a")]])
+@pytest.mark.parametrize(("events", "expected", "standing"), SCALING, ids=lambda _: "")
+def test_a_node_on_its_way_is_waited_for(
+    events: Sequence[Json], expected: str, standing: str, nodes: Json
+) -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="2"))
+    shot = snapshot(
+        pod, nodes, [placed("p", "a", containers=asks(cpu="1"))] if nodes else [], with_events(*events)
+    )
+    found = [one for one in engine.diagnose(shot).findings if one.cause.family == "scheduling"]
+    assert [(one.cause.id.partition("/")[2], one.standing) for one in found] == [(expected, standing)]
+    told = [text for one in found[0].symptoms for text in (one.text, *(note for note, _ in one.notes))]
+    if events and events[0]["source"]["component"] != "mayor":
+        assert events[-1]["message"] in told
+
+
+def test_the_limit_that_an_autoscaler_names_becomes_a_step() -> None:
+    said = event(
+        "NotTriggerScaleUp", "pod didn't trigger scale-up: 2 Insufficient cpu, 1 max node group size reached"
+    )
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="2"))
+    shot = snapshot(pod, [node("a")], [placed("p", "a", containers=asks(cpu="1"))], with_events(said))
+    found = first(shot)
+    assert found
+    assert any("max node group size reached" in step.do for step in found.steps)
+    other = first(snapshot(pod, [node("a")], [placed("p", "a", containers=asks(cpu="1"))]))
+    assert other
+    assert not any("autoscaler" in step.do for step in other.steps)
+
+
+def capacity(size: str, zone: str, storage: str = "fast") -> Json:
+    return {"storageClassName": storage, "capacity": size, "nodeTopology": {"matchLabels": {"zone": zone}}}
+
+
+@pytest.mark.parametrize(
+    ("answer", "title", "confidence"),
+    [
+        (Found({"items": [capacity("5Gi", "a"), capacity("8Gi", "b"), capacity("99Gi", "b", "slow")]}),
+         "Claim data asks for 10Gi of class fast, and the most that any place has left is 8Gi", "certain"),
+        (Found({"items": []}), "No node that would do has 10Gi of storage left for claim data (class fast)", "likely"),
+        (FORBIDDEN, "No node that would do has 10Gi of storage left for claim data (class fast)", "likely"),
+    ],
+)  # fmt: skip
+def test_storage_that_no_place_has_left(answer: Answer, title: str, confidence: str) -> None:
+    pod = waiting("0/2 nodes are available: 2 node(s) did not have enough free storage.",
+                  volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])  # fmt: skip
+    claim = {
+        "spec": {"storageClassName": "fast", "resources": {"requests": {"storage": "10Gi"}}},
+        "status": {"phase": "Pending"},
+    }
+    shot = snapshot(pod, [node("a"), node("b")],
+                    more={worlds.pvc_read("shop", "data"): Found(claim), capacities.CAPACITIES: answer})  # fmt: skip
+    assert capacities.CAPACITIES in scheduling.reads(shot)
+    found = first(shot)
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/storage-capacity-exhausted", confidence)
+    assert found.title == title
+
+
+PLAIN = [
+    ("3 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
+     "Its claim is ReadWriteOncePod, and another pod uses it"),
+    ("3 ebs.csi.aws.com CSI driver is not installed on the node", "The CSI driver of its volume does not run"),
+    ("3 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)", "a volume that no longer exists"),
+    ("3 node(s) didn't match Pod's required features", "The kubelets of the nodes lack a feature"),
+    ("3 node(s) had no available disk", "A disk that it names"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reasons", "title"), PLAIN, ids=lambda _: "")
+def test_reasons_without_a_cause_are_told_in_plain_words(reasons: str, title: str) -> None:
+    found = first(snapshot(waiting(f"0/3 nodes are available: {reasons}.")))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/unschedulable", "likely")
+    assert title in found.title
+
+
+def test_fargate_says_it_in_words_of_its_own() -> None:
+    stated = event(
+        "FailedScheduling",
+        "Pod not supported on Fargate: fields not supported: HostNetwork",
+        "fargate-scheduler",
+    )
+    found = first(snapshot(waiting(), more=with_events(stated)))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/unschedulable", "likely")
+    assert "HostNetwork" in found.title
+    said = (
+        "0/2 nodes are available: 2 node(s) had untolerated taint {eks.amazonaws.com/compute-type: fargate}."
+    )
+    found = first(snapshot(waiting(said)))
+    assert found
+    assert found.title.startswith("No Fargate profile takes it")
+
+
+def test_nodes_that_fell_to_a_taint_are_not_said_to_lack_a_label() -> None:
+    said = "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) didn't match Pod's node affinity/selector."
+    found = first(snapshot(waiting(said, nodeSelector={"disk": "ssd"})))
+    assert found
+    assert (
+        found.title
+        == "2 nodes did not match its nodeSelector disk=ssd; of the others: 1 had untolerated taint(s)"
+    )
+    known = first(snapshot(waiting(said, nodeSelector={"disk": "ssd"}), [CONTROL, node("a"), node("b")]))
+    assert known
+    assert known.title == "No node has the label disk=ssd"
+
+
+def test_most_of_the_cluster_is_full_and_one_node_has_the_wrong_volume() -> None:
+    said = "0/19 nodes are available: 1 node(s) had volume node affinity conflict, 14 Insufficient memory, 17 Insufficient cpu."
+    assert cause(snapshot(waiting(said))) == "insufficient-resources"
+
+
+def test_huge_pages_have_no_device_plugin() -> None:
+    pod = waiting(
+        "0/1 nodes are available: 1 Insufficient hugepages-2Mi.", containers=asks(**{"hugepages-2Mi": "64Mi"})
+    )
+    found = first(snapshot(pod, [node("a", room={"hugepages-2Mi": "0"})]))
+    assert found
+    assert found.title == "No node has pages reserved for hugepages-2Mi"
+
+
+@pytest.mark.parametrize(("system", "told"), [("windows", True), ("linux", False), (None, False)])
+def test_the_system_that_a_pod_is_for(system: str | None, told: bool) -> None:
+    spec = {"os": {"name": system}} if system else {}
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="3"), **spec)
+    found = first(snapshot(pod, [node("a", labels={"kubernetes.io/os": "linux"})]))
+    assert found
+    notes = [text for text, _ in found.symptoms[0].notes]
+    assert ("the pod is for windows, and all 1 nodes run linux" in notes) is told
+
+
+TAKEN: list[tuple[Mapping[str, Json], Sequence[Json], str]] = [
+    ({}, [], "node-name-not-found"),
+    ({"startTime": "2026-08-01T11:55:00Z"}, [], ""),
+    ({"hostIP": "192.0.2.1"}, [], ""),
+    ({"conditions": [{"type": "PodScheduled", "status": "True"}]}, [], ""),
+    ({}, [event("Scheduled", "Successfully assigned shop/web to worker", "default-scheduler")], ""),
+    ({}, [event("Pulling", "Pulling image x", "kubelet")], ""),
+]
+
+
+@pytest.mark.parametrize(("status", "events", "expected"), TAKEN, ids=lambda _: "")
+def test_a_node_that_has_the_pod_exists(
+    status: Mapping[str, Json], events: Sequence[Json], expected: str
+) -> None:
+    pod = waiting(nodeName="worker-1")
+    pod["status"].update(status)
+    more = {**with_events(*events), node_read("worker-1"): Absent()}
+    found = first(snapshot(pod, [node("a")], more=more))
+    assert (found.cause.id.partition("/")[2] if found else "") == expected
+    nowhere = first(snapshot(pod, [], more=more))
+    assert nowhere is None or nowhere.confidence == "likely"
+
+
+def test_the_chosen_node_vetoes_a_stopped_scheduler() -> None:
+    claim = {
+        "metadata": {"annotations": {"volume.kubernetes.io/selected-node": "a"}},
+        "status": {"phase": "Pending"},
+    }
+    pod = waiting(volumes=[{"name": "d", "ephemeral": {}}])
+    stale = Found({"spec": {"renewTime": "2026-08-01T11:40:00.000000Z"}})
+    lease = get("coordination.k8s.io/v1", "leases", "kube-system", "kube-scheduler")
+    assert cause(snapshot(pod, more={lease: stale})) == "scheduler-not-running"
+    more = {lease: stale, worlds.pvc_read("shop", "web-d"): Found(claim)}
+    found = [one.cause.id for one in engine.diagnose(snapshot(pod, more=more)).findings]
+    assert "scheduling/scheduler-not-running" not in found
+    assert "scheduling/volume-binding-in-progress" in found
+
+
+def test_events_that_nobody_read_are_not_told() -> None:
+    events = pod_events_read(Snapshot(TARGET, {}, CLOCK))
+    found = first(snapshot(waiting(), more={events: FORBIDDEN}))
+    assert found
+    assert not any("event" in one.text for one in found.symptoms)
+
+
+def test_the_table_has_every_node_and_every_predicate() -> None:
+    nodes = [node("n10", "dedicated=x:NoSchedule"), node("n9"), node("n2", room={"cpu": "1"})]
+    pod = waiting("0/3 nodes are available: 2 Insufficient cpu, 1 node(s) had untolerated taint(s).",
+                  containers=asks(cpu="1500m", memory="8Gi"))  # fmt: skip
+    found = first(snapshot(pod, nodes, [placed("p", "n9", containers=asks(cpu="1"))]))
+    assert found
+    rows = [row for one in found.symptoms for row in one.table]
+    assert [(row["node"], row["predicate"], row["resource"]) for row in rows] == [
+        ("n2", "NodeResourcesFit", "cpu"),
+        ("n2", "NodeResourcesFit", "memory"),
+        ("n9", "NodeResourcesFit", "cpu"),
+        ("n9", "NodeResourcesFit", "memory"),
+        ("n10", "TaintToleration", ""),
+        ("n10", "NodeResourcesFit", "memory"),
+    ]
+    assert [rows[2][key] for key in ("requested", "allocatable", "free", "short_by")] == [
+        "1500m",
+        "2",
+        "1",
+        "500m",
+    ]
+
+
+BARS: list[tuple[str, Mapping[str, Json], str]] = [
+    ("1 {a}, 1 node(s) had untolerated taint(s), 1 node(s) were unschedulable", {"kubernetes.io/hostname": "w2"}, "nodes-cordoned"),
+    ("1 {a}, 2 node(s) had untolerated taint(s)", {"kubernetes.io/hostname": "w2"}, "untolerated-taint"),
+    ("2 {a}, 1 node(s) had untolerated taint(s)", {"kubernetes.io/hostname": "w2"}, "node-selector-mismatch"),
+    ("2 {a}, 1 node(s) had untolerated taint(s)", {"node-role.kubernetes.io/control-plane": ""}, "untolerated-taint"),
+    ("2 {a}, 1 node(s) had untolerated taint {node.kubernetes.io/not-ready: }", {"kubernetes.io/hostname": "w"}, "nodes-not-ready"),
+    ("2 {a}, 1 node(s) were unschedulable", {"disk": "ssd"}, "node-selector-mismatch"),
+    ("3 {a}", {"kubernetes.io/hostname": "w2"}, "node-selector-mismatch"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("reasons", "selector", "expected"), BARS, ids=lambda _: "")
+def test_the_one_node_that_it_selects_fell_to_an_earlier_filter(
+    reasons: str, selector: Mapping[str, Json], expected: str
+) -> None:
+    reasons = reasons.replace("{a}", "node(s) didn't match Pod's node affinity/selector")
+    found = first(snapshot(waiting(f"0/3 nodes are available: {reasons}.", nodeSelector=selector)))
+    assert found
+    assert (found.cause.id, found.confidence) == (f"scheduling/{expected}", "likely")

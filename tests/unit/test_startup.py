@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics._runtime_text import core, exec_problem
+from poddoctor.diagnostics._runtime_text import core, exec_problem, problem_of
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
@@ -268,3 +268,8 @@ def test_the_layers_that_passed_a_text_on_are_left_out() -> None:
 def test_what_an_application_prints_is_not_taken_for_the_runtime() -> None:
     assert exec_problem("2026/05/04 exec failed: no such file or directory") is None
     assert exec_problem("could not exec /app: exec format error") is None
+
+
+def test_the_kernel_s_limit_on_arguments_is_told_by_the_runtime() -> None:
+    text = "unable to start container process: exec /usr/local/bin/entrypoint.sh: argument list too long: unknown"
+    assert problem_of(f"OCI runtime create failed: runc create failed: {text}")[0] == "too-long"

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics import _binding, _claims, _mounting
+from poddoctor.diagnostics import _attached, _binding, _claims, _mounting
 
 from poddoctor.engine import diagnose
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
@@ -103,6 +103,17 @@ def test_scheduler_that_came_past_the_claims() -> None:
     said = "0/3 nodes are available: 3 Insufficient cpu."
     assert not cause(snapshot({CLAIM: Absent()}, said)).startswith("storage/")
     assert cause(snapshot({CLAIM: Absent()}, "")) == "storage/pvc-not-found"
+
+
+def test_the_next_missing_claim_is_told_at_once() -> None:
+    """The scheduler names one claim; those that it has not come to are looked at here."""
+    volumes = [{"name": one, "persistentVolumeClaim": {"claimName": one}} for one in ("a", "b", "c")]
+    answers: dict[Read, Answer] = {_claims.claim_read(EMPTY, one): Absent() for one in ("a", "b", "c")}
+    of = snapshot(answers, '0/3 nodes are available: persistentvolumeclaim "b" not found.', volumes=volumes)
+    found = [
+        (one.standing, one.attributes["claim"]) for one in diagnose(of).findings if "claim" in one.attributes
+    ]
+    assert found == [("now", "b"), ("next", "c")]
 
 
 def test_claim_made_after_the_message() -> None:
@@ -284,6 +295,54 @@ def test_words_of_mounting(message: str, wanted: str) -> None:
     assert cause(of) == f"storage/{wanted}"
 
 
+FAILS = 'for volume "pvc-1" : rpc error: code = Internal desc = '
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ((f"AttachVolume.Attach failed {FAILS}volume pvc-1 failed to attach to node n1 with attachmentID csi-5: the "
+         "volume is currently attached to different node n2"), "Volume pvc-1 is attached to node n2"),
+        ((f"AttachVolume.Attach failed {FAILS}disk(/subscriptions/a/disks/pvc-1) already attached to node(/subscriptions/"
+         "a/virtualMachines/aks-2), could not be attached to node(aks-1)"), "Volume pvc-1 is attached to node aks-2"),
+        ((f"AttachVolume.Attach failed {FAILS}The volume pvc-1 cannot be attached to the node n1 since it is already "
+         "attached to the node n2"), "Volume pvc-1 is attached to node n2"),
+        (f"MountVolume.MountDevice failed {FAILS}rbd image pool/csi-vol-1 is still being used",
+         "Volume pvc-1 is attached to another node"),
+        ((f'AttachVolume.Attach failed {FAILS}failed to attach disk: "6" with node: "w" err ServerFaultCode: '
+         "NoPermission"), "Attaching volume pvc-1 to n1 fails: failed to attach disk"),
+        (f"AttachVolume.Attach failed {FAILS}volume pvc-1 is not ready for workloads",
+         "Attaching volume pvc-1 to n1 fails: volume pvc-1 is not ready for workloads"),
+        (f"MountVolume.MountDevice failed {FAILS}an operation with the given Volume ID 0001 already exists",
+         "Mounting volume pvc-1 on n1 fails: its driver has not finished"),
+        ((f"MountVolume.SetUp failed {FAILS}Could not mount: mount failed: exit status 1\nOutput: Failed to resolve "
+         '"fs-1.efs.us-east-1.amazonaws.com"'), "n1 cannot reach the storage server of volume pvc-1: its name does not"),
+        (('MountVolume.SetUp failed for volume "kube-api-access-8x" : failed to fetch token: serviceaccounts "api" not '
+         "found"), "Service account api was deleted after the pod was made"),
+        (('MountVolume.SetUp failed for volume "kube-api-access-8x" : failed to fetch token: pods "web" is forbidden: '
+         "node requested token bound to a pod"), "Mounting volume kube-api-access-8x on n1 fails: failed to fetch token"),
+    ],
+)  # fmt: skip
+def test_words_of_drivers(words: str, title: str) -> None:
+    reason = "FailedAttachVolume" if words.startswith("Attach") else "FailedMount"
+    found = first(snapshot({CLAIM: Unknown("forbidden")}, events=[event(reason, words)], nodeName="n1"))
+    assert found is not None
+    assert found.title.startswith(title)
+
+
+def test_a_slow_driver_is_told_only_when_nothing_else_is() -> None:
+    said = [
+        f"MountVolume.MountDevice failed {FAILS}mount error 110 = Connection timed out",
+        f"MountVolume.MountDevice failed {FAILS}an operation with the given Volume ID 0001 already exists",
+    ]
+    of = snapshot(
+        {CLAIM: Unknown("forbidden")}, events=[event("FailedMount", one) for one in said], nodeName="n1"
+    )
+    assert [one.cause.id for one in diagnose(of).findings if one.cause.family == "storage"] == [
+        "storage/storage-server-unreachable"
+    ]
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -311,8 +370,8 @@ def test_attached_elsewhere_without_any_event() -> None:
     answers: dict[Read, Answer] = {
         CLAIM: claim("Bound", volumeName="pv-1"),
         _claims.volume_read("pv-1"): Found(volume),
-        _mounting.attachments_read(): Found({"items": [attachment]}),
-        _mounting.csinode_read("n1"): Found({"spec": {"drivers": [{"name": "ebs.csi.aws.com"}]}}),
+        _attached.attachments_read(): Found({"items": [attachment]}),
+        _attached.csinode_read("n1"): Found({"spec": {"drivers": [{"name": "ebs.csi.aws.com"}]}}),
         _binding.pods_read(EMPTY): Found({"items": []}),
         node_read("n2"): Found(down),
     }
@@ -380,3 +439,179 @@ def test_events_of_a_claim_that_cannot_be_read(answer: Answer) -> None:
     of = snapshot({CLAIM: answer, _claims.claim_events_read(EMPTY, "data"): events}, UNBOUND)
     assert _claims.claim_events_read(EMPTY, "data") in list(_binding.reads(of))
     assert cause(of) == "storage/storage-class-not-found"
+
+
+def test_a_volume_that_is_being_attached_is_no_fault_yet() -> None:
+    volume = {"spec": {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "ebs.csi.aws.com"}}}
+    for made, wanted in (
+        ("2026-03-01T11:59:30Z", "attach-in-progress"),
+        ("2026-03-01T11:55:00Z", "attach-failed"),
+    ):
+        attachment = {
+            "metadata": {"name": "csi-1", "creationTimestamp": made},
+            "spec": {
+                "attacher": "ebs.csi.aws.com",
+                "nodeName": "n1",
+                "source": {"persistentVolumeName": "pv-1"},
+            },
+            "status": {"attached": False},
+        }
+        answers: dict[Read, Answer] = {
+            CLAIM: claim("Bound", volumeName="pv-1"),
+            _claims.volume_read("pv-1"): Found(volume),
+            _attached.attachments_read(): Found({"items": [attachment]}),
+            _attached.csinode_read("n1"): Found({"spec": {"drivers": [{"name": "ebs.csi.aws.com"}]}}),
+        }
+        found = [
+            one
+            for one in diagnose(snapshot(answers, nodeName="n1")).findings
+            if one.cause.family == "storage"
+        ]
+        assert [one.cause.id for one in found] == [f"storage/{wanted}"]
+        assert (found[0].standing == "waiting") == (wanted == "attach-in-progress")
+
+
+def test_what_fsck_found_is_quoted() -> None:
+    text = (
+        'MountVolume.MountDevice failed for volume "pv-1" : rpc error: code = Internal desc = failed to mount: '
+        "'fsck' found errors on device /dev/nvme1n1 but could not correct them: fsck from util-linux 2.38.1\n"
+        "/dev/nvme1n1: Superblock checksum does not match superblock\n"
+    )
+    found = first(snapshot({CLAIM: Unknown("forbidden")}, events=[event("FailedMount", text)], nodeName="n1"))
+    assert found is not None
+    assert found.cause.id == "storage/filesystem-damaged"
+    assert "/dev/nvme1n1: Superblock checksum does not match" in found.title
+    assert "e2fsck -fy /dev/nvme1n1" in found.steps[0].run
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            (
+                "rpc error: code = Internal desc = Could not create volume: operation error EC2: CreateVolume, https response "
+                "error StatusCode: 403, RequestID: a, api error UnauthorizedOperation: You are not authorized"
+            ),
+            "UnauthorizedOperation: You are not authorized",
+        ),
+        (
+            (
+                "rpc error: code = ResourceExhausted desc = CreateVolume failed: operation o-1 failed (QUOTA_EXCEEDED): Quota "
+                "'SSD_TOTAL_GB' exceeded.  Limit: 500.0"
+            ),
+            "QUOTA_EXCEEDED: Quota 'SSD_TOTAL_GB' exceeded. Limit: 500.0",
+        ),
+        (
+            (
+                "rpc error: code = Internal desc = PUT https://management.azure.com/disks/pvc-1\n---\nRESPONSE 403: 403 Forbidden"
+                '\nERROR CODE: AuthorizationFailed\n---\n{\n  "error": {\n    "code": "AuthorizationFailed",\n    "message": "The '
+                'client does not have authorization"'
+            ),
+            "AuthorizationFailed: The client does not have authorization",
+        ),
+        (
+            "rpc error: code = DeadlineExceeded desc = context deadline exceeded",
+            "its provisioner has not finished",
+        ),
+    ],
+)
+def test_the_clouds_own_sentence(text: str, told: str) -> None:
+    said = event(
+        "ProvisioningFailed",
+        f'failed to provision volume with StorageClass "fast": {text}',
+        "PersistentVolumeClaim",
+        "data",
+        "c1",
+    )
+    answers = {
+        CLAIM: claim(storageClassName="fast"),
+        _claims.claim_events_read(EMPTY, "data"): Found({"items": [said]}),
+        _claims.class_read("fast"): Unknown("forbidden"),
+    }
+    found = first(snapshot(answers, UNBOUND))
+    assert found is not None
+    assert found.title.startswith(f"No volume could be made for claim data: {told}")
+
+
+@pytest.mark.parametrize("answer", [Absent(), Unknown("forbidden")])
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [
+        ('0/3 nodes are available: persistentvolumeclaim "data" is being deleted.', "claim-terminating"),
+        (
+            '0/3 nodes are available: persistentvolumeclaim "data" bound to non-existent persistentvolume "pv-1".',
+            "volume-lost",
+        ),
+        (
+            (
+                "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 node(s) unavailable due to "
+                "PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod."
+            ),
+            "access-mode-conflict",
+        ),
+        ('0/3 nodes are available: persistentvolumeclaim "other" is being deleted.', ""),
+    ],
+)
+def test_the_words_alone_tell_of_a_claim_that_cannot_be_read(said: str, wanted: str, answer: Answer) -> None:
+    found = [
+        one.cause.id
+        for one in diagnose(snapshot({CLAIM: answer}, said)).findings
+        if one.cause.family == "storage"
+    ]
+    assert found == ([f"storage/{wanted}"] if wanted else [])
+
+
+def test_the_events_of_an_ephemeral_claim_show_that_it_was_made() -> None:
+    scratch = {"name": "scratch", "ephemeral": {"volumeClaimTemplate": {}}}
+    read = _claims.claim_read(EMPTY, "web-scratch")
+    text = 'storageclass.storage.k8s.io "fast" not found'
+    events = Found(
+        {"items": [event("ProvisioningFailed", text, "PersistentVolumeClaim", "web-scratch", "c1")]}
+    )
+    answers: dict[Read, Answer] = {read: Absent(), _claims.claim_events_read(EMPTY, "web-scratch"): events}
+    assert cause(snapshot(answers, UNBOUND, volumes=[scratch])) == "storage/storage-class-not-found"
+    waiting = '0/3 nodes are available: waiting for ephemeral volume controller to create the persistentvolumeclaim "web-scratch".'
+    assert cause(snapshot({read: Absent()}, waiting, volumes=[scratch])) == "storage/ephemeral-volume-pending"
+
+
+@pytest.mark.parametrize(
+    ("message", "title"),
+    [
+        (
+            (
+                'MountVolume.SetUp failed for volume "s" : mount failed: exit status 32\nMounting command: mount\nMounting '
+                "arguments: -t cifs\nOutput: mount error(13): Permission denied"
+            ),
+            "The mount of volume s is refused: mount error(13): Permission denied",
+        ),
+        (
+            (
+                'MountVolume.MountDevice failed for volume "s" : rpc error: code = Internal desc = volume(rg#acct#share) mount '
+                "//acct.file.core.windows.net/share on /var/lib/kubelet/x failed with mount failed: exit status 32\nMounting "
+                "command: mount\nMounting arguments: -t cifs -o vers=3.0,<masked> //acct.file.core.windows.net/share /x\n"
+                "Output: mount error(13): Permission denied"
+            ),
+            "The server refuses n1 the mount of //acct.file.core.windows.net/share",
+        ),
+        (
+            (
+                'MountVolume.SetUp failed for volume "g" : mount failed: exit status 32\nMounting command: mount\nMounting '
+                "arguments: -t glusterfs\nOutput: mount: unknown filesystem type 'glusterfs'"
+            ),
+            "Node n1 lacks a program that is needed to mount volume g: mount: unknown filesystem type 'glusterfs'",
+        ),
+    ],
+)
+def test_the_output_of_mount_is_not_its_source(message: str, title: str) -> None:
+    found = first(snapshot({}, events=[event("FailedMount", message)], nodeName="n1", volumes=[]))
+    assert found is not None
+    assert found.title == title
+
+
+def test_kubelet_says_that_a_claim_is_being_deleted() -> None:
+    text = (
+        "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process "
+        "volumes=[data]: error processing PVC shop/data: PVC is being deleted"
+    )
+    of = snapshot({CLAIM: Unknown("forbidden")}, events=[event("FailedMount", text)], nodeName="n1")
+    assert cause(of) == "storage/claim-terminating"

@@ -109,6 +109,21 @@ def test_a_pod_that_was_never_created_leads_to_its_workload(name: str, resource:
     assert resolve(Target("pod", "shop", name), source) == [Target(owner, "shop", "web")]
 
 
+def test_a_pod_that_is_gone_leads_to_the_failing_one_that_replaced_it() -> None:
+    pods = [pod("web-5d9c7f-abcde", True), pod("web-5d9c7f-fghij", False)]
+    source = Objects(deployments=[thing("web", replicas=2)], pods=pods)
+    assert resolve(Target("pod", "shop", "web-5d9c7f-x2x1z"), source) == [
+        Target("pod", "shop", "web-5d9c7f-fghij")
+    ]
+
+
+def test_names_that_begin_alike_are_given() -> None:
+    pods = [pod("checkout-6d9474d955-9hdzl", True), pod("other", True)]
+    source = Objects(namespaces=[{"metadata": {"name": "shop"}}], pods=pods)
+    with pytest.raises(TargetError, match="nearest is checkout-6d9474d955-9hdzl"):
+        resolve(Target("pod", "shop", "checkout-xyz"), source)
+
+
 def test_the_nearest_names_are_given() -> None:
     source = Objects(namespaces=[{"metadata": {"name": "shop"}}], pods=[pod("checkout", True)])
     with pytest.raises(TargetError, match="nearest is checkout"):

@@ -1,0 +1,34 @@
+"""The telling part of what a storage driver says: clouds wrap one sentence into many."""
+
+from __future__ import annotations
+
+from poddoctor.pod.pattern import lazy
+
+_RPC = lazy(r"rpc error: code = \w+ desc = |kubernetes\.io/csi: ")
+_SLOW = lazy(
+    r"operation with the given [Vv]olume.{0,200}already exists|operation is pending"
+    r"|context deadline exceeded|DeadlineExceeded"
+)
+# Code and sentence, as the clouds' own clients write them.
+_CLOUD = (
+    lazy(r"api error (?P<code>\w+): (?P<said>[^\n]+)"),  # AWS, since its second client
+    lazy(r"failed \((?P<code>[A-Z_]+)\): (?P<said>[^\n]+)"),  # Google
+    lazy(r"\"code\":\s*\"(?P<code>\w+)\",\s*\"message\":\s*\"(?P<said>[^\"\n]+)"),  # Azure, its answer
+    lazy(r"[Cc]ode=\"?(?P<code>\w+)\"? [Mm]essage=\"(?P<said>[^\"\n]+)"),  # Azure, before 2022
+    lazy(r"ERROR CODE: (?P<code>\w+)(?P<said>)"),
+)
+
+
+def slow(text: str) -> bool:
+    """Whether the driver only says that it has not finished: no word of what is wrong."""
+    return bool(_SLOW.search(text))
+
+
+def telling(text: str, longest: int = 200) -> str:
+    """The cloud's own code and sentence where there is one; else the first line without wrappers."""
+    for pattern in _CLOUD:
+        if found := pattern.search(text):
+            parts = (found["code"], found["said"].strip())
+            return ": ".join(part for part in parts if part)[:longest]
+    lines = _RPC.sub("", text).strip().splitlines() or [""]
+    return lines[0].strip()[:longest]
