@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from poddoctor.model import Body, Identity, Snapshot
 from poddoctor.pod.containers import containers, ready_count, restart_count, status_word
 from poddoctor.pod.owner import managers, owner_of
-from poddoctor.pod.reads import condition, found, pod_events, pod_events_read, pod_of
+from poddoctor.pod.reads import condition, found, pod_events, pod_events_read, pod_of, target_body
 from poddoctor.pod.units import parse_time, show_duration
 
 _BEFORE_START = ("ContainerCreating", "PodInitializing")
@@ -81,7 +81,7 @@ def _healthy(pod: Body, word: str) -> bool:
 
 def _workload(snapshot: Snapshot) -> Identity:
     owner = owner_of(snapshot)
-    body = _target_body(snapshot) or {}
+    body = target_body(snapshot) or {}
     spec, status = body.get("spec") or {}, body.get("status") or {}
     wanted = status.get("desiredNumberScheduled", spec.get("replicas", spec.get("completions")))
     have = status.get("readyReplicas", status.get("numberReady", status.get("succeeded"))) or 0
@@ -95,15 +95,6 @@ def _workload(snapshot: Snapshot) -> Identity:
         healthy=not spec.get("suspend") if wanted is None else have >= wanted,
         context=tuple(managers(snapshot)) if owner.body else (),
     )
-
-
-def _target_body(snapshot: Snapshot) -> Body | None:
-    target = snapshot.target
-    for read in snapshot.answers:
-        if read.verb == "get" and read.name == target.name and read.resource == f"{target.kind}s":
-            body: Body | None = snapshot.body(read)
-            return body
-    return None
 
 
 def _events_gone(snapshot: Snapshot) -> Iterable[str]:

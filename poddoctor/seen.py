@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from poddoctor.model import Body, Snapshot
 from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.reads import Event, events_in, pod_events, pod_of
+from poddoctor.pod.reads import Event, events_in, pod_events, pod_of, target_body
 
 _MAX_EVENTS = 3
 # They only repeat that something else is amiss, or are bad when they are true.
@@ -20,7 +20,7 @@ _BAD_WHEN_TRUE = ("DisruptionTarget", "ReplicaFailure", "Failed", "FailureTarget
 def seen(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     """Rows of (text, source): status and conditions, the containers' states, the last warnings."""
     pod = pod_of(snapshot)
-    body = pod if pod is not None else _target_body(snapshot)
+    body = pod if pod is not None else target_body(snapshot)
     if body is None:
         return ()
     kind = snapshot.target.kind
@@ -28,15 +28,6 @@ def seen(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
     for one in containers(pod or {}):
         rows += _container(one)
     return tuple(dict.fromkeys((*rows, *_warnings(snapshot))))
-
-
-def _target_body(snapshot: Snapshot) -> Body | None:
-    target = snapshot.target
-    for read in snapshot.answers:
-        if read.verb == "get" and read.name == target.name and read.resource == f"{target.kind}s":
-            body: Body | None = snapshot.body(read)
-            return body
-    return None
 
 
 def _status(body: Body, kind: str) -> Iterable[tuple[str, str]]:

@@ -80,6 +80,16 @@ def pod_of(snapshot: Snapshot) -> Body | None:
     return body
 
 
+def target_body(snapshot: Snapshot) -> Body | None:
+    """The target itself, pod or workload, or None where it could not be read."""
+    target = snapshot.target
+    for read in snapshot.answers:
+        if read.verb == "get" and read.name == target.name and read.resource == f"{target.kind}s":
+            body: Body | None = snapshot.body(read)
+            return body
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Event:
     """One event, with the fields that both event APIs fill, resolved.
