@@ -12,7 +12,7 @@ from poddoctor.pod.mask import mask
 from poddoctor.render.escape import visible
 
 _COLOURS = {"certain": "bold red", "likely": "bold yellow", "possible": "bold cyan"}
-_RISKS = {"restarts-pods": "restarts the pods of {workload}", "deletes-data": "deletes data", "read-only": ""}
+_RISKS = {"restarts-pods": "restarts pods", "deletes-data": "deletes data", "read-only": ""}
 _MAX_EVIDENCE = 6
 _MAX_TEXT = 400
 _MAX_STEPS = 3
@@ -149,7 +149,7 @@ class _Page:
 
     def step(self, step: Step, finding: Finding, before: Step | None) -> None:
         label = "Fix  " if step.fixes else "Else " if before and before.fixes else "Do   "
-        risk = _risk(step, self._clean(finding.attributes.get("workload", "its owner")))
+        risk = self._clean(_risk(step, finding.attributes))
         do = self._clean(step.do)
         if label.startswith("Else"):
             do = do.removeprefix("Or ")
@@ -189,10 +189,17 @@ def _evidence(symptom: Symptom) -> Iterable[tuple[str, str]]:
     yield from symptom.notes
 
 
-def _risk(step: Step, workload: str) -> str:
-    if step.risk == "restarts-pods" and workload.startswith("pod/"):
+def _risk(step: Step, names: Mapping[str, str]) -> str:
+    workload = names.get("workload", "")
+    if step.risk != "restarts-pods" or not workload:
+        return _RISKS[step.risk]
+    if workload.startswith("pod/"):
         return "restarts the pod"
-    return _RISKS[step.risk].format(workload=workload)
+    # A backend is scaled up, or the pod that holds a volume is ended: this one's own pods stay as they are.
+    own = [name for key in ("workload", "workload_name", "pod") if (name := names.get(key))]
+    return (
+        f"restarts the pods of {workload}" if any(name in step.run for name in own) else "acts on other pods"
+    )
 
 
 def visible_command(command: str) -> str:
