@@ -82,6 +82,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         if isinstance(snapshot.answers.get(read), Absent):
             yield _names_read(snapshot, one)
             yield _elsewhere_read(one)
+            yield from _copies(snapshot, one).values()
 
 
 def _mount_reads(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
@@ -151,6 +152,27 @@ def _elsewhere_read(one: Reference) -> Read:
     return elsewhere_read("v1", one.resource, one.kind, one.name)
 
 
+def _copies(snapshot: Snapshot, one: Reference) -> dict[str, Read]:
+    """The Reads of the objects of this name in other namespaces, by namespace."""
+    spaces = namespaces_with(snapshot, _elsewhere_read(one), one.name)[:3]
+    purpose = f"would show whether the {one.kind} there has the keys"
+    return {space: get("v1", one.resource, space, one.name, purpose) for space in spaces}
+
+
+def _fit(snapshot: Snapshot, one: Reference) -> list[str]:
+    """The other namespaces whose object of this name has all keys that the pod reads from it."""
+    wanting = pod_of(snapshot) or unborn(snapshot) or {}
+    wanted = (one.kind, one.name)
+    keys = {ref.key for ref in references(wanting) if (ref.kind, ref.name) == wanted and ref.key}
+    bodies = {space: snapshot.body(read) for space, read in _copies(snapshot, one).items()}
+    return [space for space, body in bodies.items() if body is not None and keys <= {*_keys(body)}]
+
+
+def _keys(body: Body) -> list[str]:
+    """The keys of a ConfigMap or a Secret."""
+    return sorted({**(body.get("data") or {}), **(body.get("binaryData") or {})})
+
+
 def _said(pod: Body, events: list[Event]) -> Iterator[tuple[str, str, str]]:
     """Kubelet's words: text, source, container (empty for the pod)."""
     for one in containers(pod, "init", "sidecar", "app"):
@@ -171,7 +193,7 @@ def _check(snapshot: Snapshot, one: Reference, said: list[tuple[str, str, str]])
         elif one.name != _ROOT_CA or _about_object(one, said):
             yield _object_missing(snapshot, one, _about_object(one, said))
     elif isinstance(answer, Found):
-        keys = sorted({**(answer.body.get("data") or {}), **(answer.body.get("binaryData") or {})})
+        keys = _keys(answer.body)
         if one.key and one.key not in keys:
             yield _key_missing(one, keys, _about_key(one, said))
     else:
@@ -224,7 +246,7 @@ def _object_missing(snapshot: Snapshot, one: Reference, words: tuple[str, str] |
     listed = snapshot.items(_names_read(snapshot, one)) or []
     names = [str((body.get("metadata") or {}).get("name")) for body in listed]
     existing = sorted(name for name in names if name != _ROOT_CA)
-    near, others = nearest(one.name, existing, 1), namespaces_with(snapshot, _elsewhere_read(one), one.name)
+    near, others = nearest(one.name, existing, 1), _fit(snapshot, one)
     attributes = {
         "nearest": "".join(near),
         "elsewhere": next(iter(others), ""),
@@ -370,7 +392,7 @@ def _mounts(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         notes = []
         if mount.get("subPath") and (object_ := source_of(pod, mount.get("name"))):
             body = snapshot.body(_object_read(snapshot, object_))
-            keys = sorted({**(body.get("data") or {}), **(body.get("binaryData") or {})}) if body else []
+            keys = _keys(body) if body else []
             if body and facts["sub_path"] not in keys:
                 facts["kind"], facts["object"] = object_.kind, object_.name
                 facts["keys"] = ", ".join(keys[:12])

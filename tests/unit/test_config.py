@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
+from poddoctor.diagnostics._elsewhere import elsewhere_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
@@ -28,6 +29,7 @@ def diagnose(
     objects: dict[tuple[str, str], Answer] | None = None,
     event: str = "",
     phase: str = "Pending",
+    others: dict[Read, Answer] | None = None,
 ) -> list[Finding]:
     spec = {"containers": [{"name": "app", "image": "web:1", **(container or {})}], "volumes": volumes}
     spec["nodeName"] = "n1"
@@ -46,6 +48,7 @@ def diagnose(
     }
     for (resource, name), answer in (objects or {}).items():
         answers[get("v1", resource, "shop", name)] = answer
+    answers.update(others or {})
     return list(engine.diagnose(Snapshot(empty.target, answers, CLOCK)).findings)
 
 
@@ -189,3 +192,22 @@ def test_the_runtimes_own_mounts_are_no_volumes() -> None:
     text = f'{OCI}error mounting "proc" to rootfs at "/proc": permission denied: unknown'
     found = diagnose(MOUNT, waiting(text, "RunContainerError"), volumes=WHOLE)
     assert not [one for one in found if one.cause.family == "config"]
+
+
+@pytest.mark.parametrize(
+    ("there", "offered"),
+    [(Found({"data": {"level": "x"}}), True), (Found({"data": {"colour": "x"}}), False), (Unknown("forbidden"), False)],
+)  # fmt: skip
+def test_an_object_of_another_namespace_is_offered_when_it_has_the_keys(there: Answer, offered: bool) -> None:
+    listed = Found({"items": [{"metadata": {"name": "settings", "namespace": "tools"}}]})
+    found = diagnose(
+        {"env": [ENV]},
+        waiting('configmap "settings" not found'),
+        objects={("configmaps", "settings"): Absent()},
+        others={
+            elsewhere_read("v1", "configmaps", "ConfigMap", "settings"): listed,
+            get("v1", "configmaps", "tools", "settings"): there,
+        },
+    )[0]
+    assert found.cause.id == "config/configmap-not-found"
+    assert any("kubectl -n tools get configmap" in step.run for step in found.steps) is offered
