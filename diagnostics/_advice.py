@@ -430,6 +430,8 @@ def for_volume(world: World, nodes: Sequence[Verdict], everyone: Sequence[Verdic
     volume = next((one for claim, one in world.volumes if claim == facts["claim"]), None)
     at_home = [one for one in everyone if volume and volume_fits(volume, one.node)]
     facts["at_home"] = "some" if at_home else "none"
+    if not at_home and facts.get("place") and not world.more_nodes:
+        facts["empty_place"] = facts["place"]
     if at_home:
         facts["home_nodes"] = ", ".join(one.name for one in at_home[:5])
         bars = [(one.name, one.failures[0]) for one in at_home if one.failures]

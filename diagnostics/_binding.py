@@ -15,6 +15,7 @@ from poddoctor.pod.units import parse_time, show_duration
 
 from . import _claims as cl
 from ._blocked import standing_events, waits_for_node, waits_for_start
+from ._elsewhere import elsewhere_read, namespaces_with
 from ._pending import STATIC, from_events, pending
 from ._template import unborn
 
@@ -59,7 +60,7 @@ def reads(snapshot: Snapshot) -> Iterator[Read]:
         if claim is None and use.read in snapshot.answers and _UNBOUND.search(said):
             yield cl.claim_events_read(snapshot, use.claim)  # it exists: somebody found it unbound
         elif snapshot.absent(use.read):
-            yield cl.claims_read(snapshot)
+            yield from _absent_reads(snapshot, use)
         elif claim is not None and cl.phase(claim) == "Bound" and _GONE.search(said):
             yield cl.volume_read(str((claim.get("spec") or {}).get("volumeName")))
         elif claim is not None and cl.phase(claim) != "Bound":
@@ -67,6 +68,13 @@ def reads(snapshot: Snapshot) -> Iterator[Read]:
             yield from _claim_reads(snapshot, claim)
         if claim is not None and ("ReadWriteOncePod" in cl.modes(claim) or _deleting(claim)):
             yield pods_read(snapshot)
+
+
+def _absent_reads(snapshot: Snapshot, use: cl.Use) -> Iterator[Read]:
+    """What may have been meant: the claims of the namespace, or one of this name in another."""
+    yield cl.claims_read(snapshot)
+    if not use.ephemeral:
+        yield _elsewhere_read(use.claim)
 
 
 def pods_read(snapshot: Snapshot) -> Read:
@@ -210,6 +218,8 @@ def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], 
     existing = [name for name in cl.names(items) if name != use.claim]
     if items is not None:
         attributes["existing"] = cl.some(existing) or "none"
+    if others := namespaces_with(snapshot, _elsewhere_read(use.claim), use.claim):
+        attributes["elsewhere"] = others[0]
     owner = ((pod.get("metadata") or {}).get("ownerReferences") or [{}])[0]
     if owner.get("kind") == "StatefulSet" and use.claim == f"{use.volume}-{snapshot.target.name}":
         attributes["template"] = use.volume
@@ -227,6 +237,10 @@ def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], 
     text = said[0] or f"volume {use.volume} uses claim {use.claim}, which does not exist"
     source = said[1] or f"pod.spec.volumes[{use.volume}].persistentVolumeClaim.claimName"
     return Symptom("storage.claim-missing", POD, source, text, attributes, notes=tuple(notes))
+
+
+def _elsewhere_read(claim: str) -> Read:
+    return elsewhere_read("v1", "persistentvolumeclaims", "PersistentVolumeClaim", claim)
 
 
 def _ephemeral_words(text: str, claim: str) -> bool:

@@ -65,6 +65,8 @@ def _judged(verdicts: Sequence[Verdict], said: Message | None) -> Choice | None:
 
     wanted = [one for one in verdicts if not one.of(*_SELECTION)]
     if not wanted:
+        if any(ORDER.get(one, -1) > ORDER["affinity"] for one in kinds or ()):
+            return None  # the scheduler saw a node that matches: it is not among those that are known
         kind = _selection_kind(verdicts)
         if allowed(kind):
             return Choice(kind, by_distance(one for one in verdicts if kind in one.kinds), "judged")

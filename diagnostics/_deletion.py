@@ -178,7 +178,7 @@ def who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     source = "pod.status.conditions[DisruptionTarget]"
     if target.get("reason") == "EvictionByEvictionAPI":
         if ((node_of(snapshot) or {}).get("spec") or {}).get("unschedulable"):
-            kept["cordoned"] = "yes"
+            kept["cordoned"] = str(kept.get("node") or "yes")
         budgets = _budgets(snapshot, pod)
         if budgets:
             kept["budget"] = ", ".join(budgets)

@@ -326,6 +326,11 @@ def memory_limits(snapshot: Snapshot, one: Container) -> list[tuple[str, str, st
     return found
 
 
+def unhandled(lines: Sequence[str]) -> bool:
+    """Whether the last words are those of a .NET program that threw: it ends by abort(), or with SIGSEGV."""
+    return any(line.startswith(("Unhandled exception. ", "Unhandled Exception: ")) for line in lines)
+
+
 def looks_aborted(lines: Sequence[str]) -> bool:
     """Whether the last words are those of abort(): as process 1 it may end with SIGSEGV instead."""
     return any(_ABORT.search(line) for line in lines[-20:])

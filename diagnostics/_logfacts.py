@@ -77,6 +77,15 @@ _ADDRESS = lazy(
     r"(?:^|[\s=\"'])(?:\w[\w+.:]*://(?:[^@/\s]*@)?(?=[A-Za-z\d])(?P<host>[\w.-]+)(?::(?P<port>\d{2,5}))?"
     r"|(?=[A-Za-z\d])(?P<host2>[\w-]+(?:\.[\w-]+)*):(?P<port2>\d{2,5})$)"
 )
+# What only root may, and an entrypoint does before it becomes another user.
+_ACTS = {
+    "change its user": lazy(
+        r"(?i)\b(?:setgroups|initgroups|set[re]*[ug]id|setres[ug]id|switching to|su-exec|gosu)\b"
+        r".*operation not permitted"
+    ),
+    "change the owner of files": lazy(r"(?i)\bchown\b.*operation not permitted|changing ownership"),
+    "change its root directory": lazy(r"(?i)\bchroot\b.*operation not permitted"),
+}
 _LINK = lazy(r"^tcp://[\d.:a-f\[\]]+:\d+$")
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
 _PATH_IN_LINE = lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
@@ -107,6 +116,27 @@ def addressed(one: Container, meaning: Meaning) -> Meaning:
     return Meaning(meaning.what, meaning.line, {**meaning.attributes, **extra, "only_address": "yes"})
 
 
+def given(one: Container | None, meaning: Meaning) -> str:
+    """By what the container was given the value that it cannot read: a variable, or a word of its command."""
+    value = meaning.attributes.get("value")
+    if one is None or value is None:
+        return ""
+    env = one.spec.get("env") or []
+    names = [
+        str(each.get("name"))
+        for each in env
+        if not each.get("valueFrom") and (each.get("value") or "") == value
+    ]
+    if names and (value or len(names) == 1):
+        return names[0]
+    words = [str(word) for word in [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]]
+    return (
+        "its command line"
+        if value and any(word == value or word.endswith(f"={value}") for word in words)
+        else ""
+    )
+
+
 def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """Attributes, evidence rows, and whether the cluster shows why it fails."""
     if meaning.what in _CONNECTS:
@@ -126,7 +156,7 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     table = {
         "environment-variable-missing": _variable,
         "file-missing": _path,
-        "permission-denied": _path,
+        "permission-denied": _permission,
         "read-only-filesystem": _path,
         "disk-full": _path,
         "data-directory-incompatible": _path,
@@ -198,10 +228,33 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     return found, rows, agrees
 
 
+def _permission(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """A path that is denied, or a right of root that the process does not have."""
+    found, rows, agrees = _path(snapshot, one, meaning)
+    text = meaning.line.text
+    act = next((act for act, pattern in _ACTS.items() if pattern.search(text)), "")
+    if not act:
+        return found, rows, agrees
+    found["act"] = act
+    security = one.spec.get("securityContext") or {}
+    capabilities = security.get("capabilities") or {}
+    dropped = [str(each).upper() for each in capabilities.get("drop") or []]
+    if dropped and not capabilities.get("add"):
+        found["dropped"] = ", ".join(dropped)
+        found["why"] = f"its capabilities are dropped ({found['dropped']})"
+        rows.append((f"capabilities dropped: {found['dropped']}", f"{one.spec_path}.securityContext"))
+    elif found.get("user_id", "0") != "0":
+        found["why"] = f"it runs as user {found['user_id']}, not as root"
+    return found, rows, bool(found.get("why"))
+
+
 def _configuration(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """A path, or a value that Kubernetes itself put into the environment: the address of a Service."""
     found, rows, agrees = _path(snapshot, one, meaning)
     value = meaning.attributes.get("value", "")
+    if value and (name := given(one, meaning)):
+        found["given_by"] = name
+        rows.append((f"{name} gives it {value}", one.spec_path))
     if _LINK.match(value):
         found["service_link"] = value
         row = f"{value} is what Kubernetes sets as <NAME>_PORT for a Service called name"

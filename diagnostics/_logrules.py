@@ -40,7 +40,7 @@ def _rule(what: str, words: str, pattern: str, **fixed: str) -> Rule:
     return Rule(what, tuple(words.split("|")), pattern, fixed)
 
 
-_V = r"(?P<variable>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{3,})"
+_V = r"(?P<variable>(?!(?:INFO|WARN|WARNING|ERROR|FATAL|DEBUG|NOTICE|CRITICAL|TRACE|SEVERE|NOTE)\b)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{3,})"
 _Q = r"[\"'`“‘]"
 _PATH = r"(?P<path>(?:\.{0,2}/)[^\s\"'`’:,;()]+)"
 _FILE = r"(?P<path>[^\s\"'`’:,;()]+)"
@@ -138,16 +138,28 @@ RULES: tuple[Rule, ...] = (
         "401|403|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
         r"InvalidClientTokenId|SignatureDoesNotMatch|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|ExpiredToken|"
         r"\binvalid_client\b|[Bb]ad credentials|[Ii]nvalid API [Kk]ey|\bcode = Unauthenticated|"
-        r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|x-api-key",
+        r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|https?://\S+: 40[13] (?:Forbidden|Unauthorized)|x-api-key",
     ),
     # A refusal of a remote API is none of a file.
     _rule(
         "dependency-rejected-credentials",
-        "locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
+        "permission denied for|code: 403|when calling the|permission denied (publickey|locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
         r"NoCredentialsError|[Uu]nable to locate credentials|NoCredentialProviders|[Cc]ould not (?:find|load) (?:the )?(?:default )?credentials|Unable to load (?:AWS )?credentials|failed to refresh cached credentials|"
-        r"\(AccessDenied\w*\) when calling|not authorized to perform: [\w:]+|Not authorized to perform sts|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
+        r"\((?:AccessDenied\w*|Unauthorized\w*|Forbidden|40[13])\) when calling|Code: 403\. Errors:|not authorized to perform: [\w:]+|Not authorized to perform sts|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
         r"code = PermissionDenied|PERMISSION_DENIED: |AuthorizationFailed: |StatusCode[=:] ?403\b|DefaultCredentialsError",
         service_kind="The cloud's API",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "permission denied for",
+        r"permission denied for (?:table|relation|schema|database|sequence|function|view|tablespace|language) \"?(?P<object>[\w.-]+)",
+        service_kind="PostgreSQL",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "permission denied (publickey",
+        r"(?:(?P<user>[\w.-]+)@(?P<host>[\w.-]+): )?Permission denied \(publickey",
+        service_kind="The SSH server",
     ),
     # ---- the database itself
     _rule(
@@ -159,9 +171,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "database-schema-mismatch",
-        "migration|dirty database|revision identified|schema-validation|migrate|schema version",
+        "migration|database needs|the database|version compat|dirty database|revision identified|schema-validation|migrate|schema version",
         r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
-        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|P3009|P3018",
+        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
     ),
     # ---- the cluster's API
     _rule(
@@ -228,9 +240,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "data-directory-incompatible",
-        "lock file|unable to lock|node locks|lock db directory|already running|another instance|dbpath",
-        r"lock file \"(?P<path>[^\"]+)\" already exists|Unable to lock (?P<path2>\S+?),? error: ?11|failed to obtain node locks?|lock DB directory: resource temporarily unavailable|"
-        r"Another (?:mongod )?instance is already running on the (?P<path3>\S+) directory|DBPathInUse",
+        "lock file|unable to lock|node locks|lock db directory|already running|another instance|dbpath|locked by another",
+        r"lock file \"(?P<path>[^\"]+)\" already exists|Unable to lock (?P<path2>\S+?),? error: ?11|failed to obtain node locks?(?![^\n]*AccessDenied)|lock DB directory: resource temporarily unavailable|"
+        r"Another (?:mongod )?instance is already running on the (?P<path3>\S+) directory|DBPathInUse|(?P<path4>/\S+) is locked by another",
         problem="locked",
     ),
     _rule(
@@ -345,11 +357,11 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "port-in-use",
-        "address already in use|eaddrinuse|addrinuse|already in use|errno 98|(98: |address in use|bind on",
+        "address already in use|eaddrinuse|addrinuse|already in use|errno 98|connection in use|(98: |address in use|bind on",
         r"EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
         r"listen (?:tcp|udp)[46]? [\w.\[\]:]*:(?P<port3>\d+): bind: address already in use|Port (?P<port4>\d+) (?:was|is) already in use|[Aa]ddress already in use - bind\(2\) for [^\n]*?(?:port |:)(?P<port5>\d+)|"
-        r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|port|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
-        r"(?i:address already in use)|AddrInUse|\beaddrinuse\b|\[Errno 98\]",
+        r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|\b[Pp]ort\b|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
+        r"(?i:address already in use)|Connection in use: \('[^']*', (?P<port8>\d+)\)|AddrInUse|\beaddrinuse\b|\[Errno 98\]",
     ),
     _rule(
         "privileged-port-denied",
@@ -365,13 +377,20 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "permission-denied",
-        "permission denied|eacces|not writable|unable to write to the backend|errno 13|accessdenied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
-        rf"\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
+        "permission denied|eacces|not writable|unable to write to the backend|errno 13|accessdenied|access denied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
+        rf"npm (?:ERR!|error) code EACCES[\s\S]{{0,200}}?npm (?:ERR!|error) path (?P<path15>/\S+)|\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
         rf"(?:open|mkdir|unlink|stat|create|chdir|chmod|chown|rename|lstat|fork/exec|read|write) (?P<path3>/[^\s:]+): (?:permission denied|operation not permitted)|"
         rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,12}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
         rf"Access to the path '(?P<path7>[^']+)' is denied|(?:Permission denied|Operation not permitted) @ \w+ - (?P<path8>\S+)|"
         rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|AccessDeniedException\[(?P<path13>/[^\]]+)\]|handle-open: open: Operation not permitted|"
-        rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey)|\bE(?:ACCES|PERM)\b|(?P<path10>/[^\s'\":]+)['\"]?: (?:eacces|eperm)\b|\b(?:eacces|eperm)\b|directory '(?P<path11>/[^']+)' is not writable|(?P<path12>/[\w./-]+)['\"]? is not writable|Unable to write to the backend",
+        rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey| for (?:table|relation|schema|database|sequence|function|view))|(?:failed )?(?P<switch>setgroups|initgroups|set[re]*[ug]id|setres[ug]id|switching to|chroot|capset|cap_set_proc|set_?caps?)\b[^\n]{{0,60}}?(?i:operation not permitted)|\bE(?:ACCES|PERM)\b|(?P<path10>/[^\s'\":]+)['\"]?: (?:eacces|eperm)\b|\b(?:eacces|eperm)\b|directory '(?P<path11>/[^']+)' is not writable|(?P<path12>/[\w./-]+)['\"]? is not writable|Unable to write to the backend|(?i:file access denied|access to file denied)(?:: ?(?P<path14>/\S+))?",
+    ),
+    # Without an errno: most often a right, so it is said with less weight.
+    _rule(
+        "permission-denied",
+        "write to|create|unable to open",
+        r"(?i:cannot|can ?not|can't|could not|unable to|failed to) (?:create|write(?: to)?)(?: (?:the |a )?(?:\w+ )?(?:directory|dir|file|folder))? ['\"]?(?P<path>/[^\s'\":]+)(?![^\n]*(?:[Nn]o such|exists|[Nn]ot a dir|[Ii]s a dir|space|[Rr]ead-only|too many|refused|time))",
+        unsure="yes",
     ),
     # ---- modules and libraries
     _rule(
@@ -379,6 +398,11 @@ RULES: tuple[Rule, ...] = (
         "no module named|cannot import name",
         r"(?:ModuleNotFoundError|ImportError): No module named '?(?P<module>[\w.]+)'?|No module named '?(?P<module2>[\w.]+)'?|ImportError: cannot import name '(?P<module3>\w+)' from (?:partially initialized module )?'(?P<from_module>[\w.]+)'",
         language="Python",
+    ),
+    _rule(
+        "module-missing",
+        "libnvidia|libcuda",
+        r"(?P<driver_library>lib(?:nvidia-ml|cuda|nvidia-\w+)\.so[\w.]*): cannot open shared object file",
     ),
     _rule(
         "module-missing",
@@ -394,14 +418,14 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "module-missing",
-        "cannot find module|cannot find package|err_module_not_found|module_not_found",
-        r"Cannot find module '(?P<module>[^']+)'|Cannot find package '(?P<module2>[^']+)' imported from|Can't resolve '(?P<module3>[^']+)'",
+        "cannot find module|cannot find package|err_module_not_found|module_not_found|could not locate the|could not load the",
+        r"Cannot find module '(?P<module>[^']+)'|Cannot find package '(?P<module2>[^']+)' imported from|Can't resolve '(?P<module3>[^']+)'|[Cc]ould not locate the (?P<module4>Query Engine|bindings file)|Could not load the \"(?P<module5>[\w@/-]+)\" module",
         language="Node.js",
     ),
     _rule(
         "module-missing",
-        "find or load main class|classnotfound|noclassdeffound|no main manifest|nosuchmethoderror",
-        r"Could not find or load main class (?P<module>[\w.$/-]+)|(?:ClassNotFoundException|NoClassDefFoundError): (?P<module2>[\w./$]+)|no main manifest attribute, in (?P<module3>\S+)|NoSuchMethodError: '?(?P<module5>[\w.$ ]+)",
+        "no suitable driver|find or load main class|classnotfound|noclassdeffound|no main manifest|nosuchmethoderror",
+        r"Could not find or load main class (?P<module>[\w.$/-]+)|(?:ClassNotFoundException|NoClassDefFoundError): (?P<module2>[\w./$]+)|no main manifest attribute, in (?P<module3>\S+)|NoSuchMethodError: '?(?P<module5>[\w.$ ]+)|No suitable driver found for (?P<module6>jdbc:\w+)",
         language="Java",
     ),
     _rule(
@@ -430,8 +454,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "module-missing",
-        "could not import module|couldn't import|failed to import|error importing",
-        r"Could not import module \"(?P<module>[\w.]+)\"|(?:[Cc]ouldn't|[Ff]ailed to|[Ee]rror) import(?:ing)? (?:module )?[\"'](?P<module2>[\w.]+)[\"']",
+        "could not import module|couldn't import|failed to import|error importing|the module|error loading",
+        r"Could not import module \"(?P<module>[\w.]+)\"|(?:[Cc]ouldn't|[Ff]ailed to|[Ee]rror) import(?:ing)? (?:module )?[\"'](?P<module2>[\w.]+)[\"']|The module (?P<module3>[\w.]+) was not found|Error loading (?P<module4>\w+)(?: or \w+)? module",
         language="Python",
     ),
     _rule("module-missing", "can't locate", r"Can't locate (?P<module>[\w/]+\.pm) in @INC", language="Perl"),
@@ -456,7 +480,7 @@ RULES: tuple[Rule, ...] = (
         "environment|env var|envvar|env ",
         rf"(?i:(?:missing|required|unset|undefined|set|need|needs|provide|fetch|get|load|access|parse|lookup|specify|define|read|find|expected|no|empty|invalid)(?: the| a| an)?(?: following| required| mandatory| necessary)*(?: environment| env(?:ironment)?)[ -]?(?:var(?:iable)?s?)?(?: is| are|\(s\))?(?: not set| missing| required)?)[:= \t]*\n?[ \t-]*[\[({{\"'`]*{_V}|"
         rf"(?i:environment variables?|env(?:ironment)? vars?|envvar|env)[ :=]*[\[(\"'`“]*{_V.replace('variable', 'variable2')}[\])\"'`”]*,? (?i:is |was |are |must |has |needs |should |could |cannot |does )?(?:be )?(?:been )?(?i:not|missing|required|undefined|unset|empty|be set|set|provided)|"
-        rf"{_Q}?\$?\{{?{_V.replace('variable', 'variable3')}\}}?{_Q}?(?: \([^)\n]*\))?:? (?i:(?:is |was |not |a |missing |required |the |set |found |defined |in |as |must be |must |provided |via |an )*(?:environment|env\b|envvar)[^\n]*)|Set the {_V.replace('variable', 'variable4')} environment variable",
+        rf"{_Q}?\$?\{{?{_V.replace('variable', 'variable3')}\}}?{_Q}?(?: \([^)\n]*\))?:? (?i:(?:is |was |not |a |missing |required |the |set |found |defined |in |as |must be |must |provided |via |an )*(?:environment|env\b|envvar)(?![^\n]*\b(?:match|mismatch)\b)[^\n]*)|Set the {_V.replace('variable', 'variable4')} environment variable",
     ),
     _rule(
         "environment-variable-missing",
@@ -472,7 +496,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "environment-variable-missing",
         "you must specify|is not specified|not specified|variable not found",
-        r"(?:must|need to) specify (?:one of the following as an environment variable:\s*\n\s*-? ?)?(?P<variable>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)|(?i:environment variable not found:) (?P<variable2>[A-Z][A-Z0-9_]+)",
+        r"(?:must|need to) specify (?:one of the following as an environment variable:\s*\n\s*-? ?)?(?P<variable>[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)|(?i:environment variable not found:) [\"']?(?P<variable2>[A-Z][A-Z0-9_]+)",
     ),
     _rule(
         "environment-variable-missing",
@@ -481,8 +505,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "environment-variable-missing",
-        "could not resolve placeholder",
-        r"Could not resolve placeholder '(?P<variable>[\w.\-]+)' in value",
+        "could not resolve placeholder|the config property",
+        r"Could not resolve placeholder '(?P<variable>[\w.\-]+)' in value|The config property (?P<variable2>[\w.\-]+) is required but it could not be found",
         upper="yes",
     ),
     _rule(
@@ -506,14 +530,14 @@ RULES: tuple[Rule, ...] = (
     # ---- names, refusals, time-outs
     _rule(
         "dependency-not-resolved",
-        "no such host|name or service not known|name resolution|enotfound|eai_again|could not resolve|couldn't resolve|unknownhost|bad address|host not found|not translate host|failed to resolve|getaddrinfo|unknown mysql server host|name does not resolve|nxdomain|no such host is known|server misbehaving|unresolvedaddress|no resolvable bootstrap|could not be resolved|dns resolution failed|failed to lookup address|cannot resolve|unable to resolve|non-existing domain|resolve host|nodename nor servname",
+        "no such host|name or service not known|name resolution|enotfound|eai_again|could not resolve|couldn't resolve|unknownhost|bad address|host not found|not translate host|failed to resolve|getaddrinfo|unknown mysql server host|name does not resolve|nxdomain|no such host is known|server misbehaving|unresolvedaddress|no resolvable bootstrap|could not be resolved|can't resolve|dns resolution failed|failed to lookup address|cannot resolve|unable to resolve|non-existing domain|resolve host|nodename nor servname",
         r"lookup (?P<host>[\w.-]+?)\.?(?: on [\d.:\[\]a-f]+)?: (?:no such host|server misbehaving|Temporary failure|i/o timeout|read udp)|(?:ENOTFOUND|EAI_AGAIN) (?P<host2>[\w.-]+)|UnknownHostException: (?P<host3>[\w.-]+)|could not translate host name \\?\"(?P<host4>[^\"\\]+)|"
-        r"[Ff]ailed to resolve '(?P<host5>[\w.-]+)'|bad address '(?P<host6>[\w.-]+)(?::(?P<port8>\d+))?'|[Cc]ould(?: not|n't) resolve (?:proxy|host|address|hostname)?:? ?[\"']?(?P<host7>[\w.-]+)|host not found in (?:upstream|resolver|set_real_ip_from)? ?\\?\"?(?P<host8>[\w.-]+)(?::(?P<port>\d+))?|"
+        r"[Ff]ailed to resolve '(?P<host5>[\w.-]+)'|bad address '(?P<host6>[\w.-]+)(?::(?P<port8>\d+))?'|[Cc]ould(?: not|n't) resolve (?:(?:proxy|host|address|hostname|host name)\b:? ?[\"']?(?P<host7>[\w.-]+)|[\"']?(?P<host22>(?![\w.-]*\.[A-Z])[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)))|host not found in (?:upstream|resolver|set_real_ip_from)? ?\\?\"?(?P<host8>[\w.-]+)(?::(?P<port>\d+))?|"
         r"(?P<host9>[\w.-]+) could not be resolved \(|getaddrinfo for (?P<host10>[\w.-]+) failed|Unknown (?:MySQL|MariaDB) server host '(?P<host11>[\w.-]+)'|(?:Name or service not known|No such host is known\.?|Resource temporarily unavailable|nodename nor servname[\w ,]*|Name does not resolve) \((?P<host12>[\w.-]+):(?P<port2>\d+)\)|"
-        r"Error -[23] connecting to (?P<host13>[\w.-]+):(?P<port3>\d+)|Couldn't resolve server (?P<host14>[\w.-]+):(?P<port4>\d+)|tcp connect \((?P<host15>[\w.-]+):(?P<port5>\d+)\): non-existing|(?:[\w-]+: )(?P<host16>[\w.-]+): (?:Name does not resolve|Name or service not known|Temporary failure in name resolution)|"
+        r"Error -[23] connecting to (?P<host13>[\w.-]+):(?P<port3>\d+)|Couldn't resolve server (?P<host14>[\w.-]+):(?P<port4>\d+)|tcp connect \((?P<host15>[\w.-]+):(?P<port5>\d+)\): non-existing|(?:[\w-]+: )(?P<host16>(?!(?:connect|getaddrinfo|socket|dial|lookup|error)\b)[\w.-]+): (?:Name does not resolve|Name or service not known|Temporary failure in name resolution)|"
         r"[Ff]ailed to resolve (?:(?:host|hostname|address|name):? )?[\"'`]?(?P<host17>[\w-]+(?:\.[\w-]+)*)[\"'`:]|(?:TCP connection to|Could not connect to Redis at|connect to|to host) [\"']?(?P<host18>[\w.-]+):(?P<port6>\d+)[^\n]{0,80}?(?:getaddrinfo|Name or service not known|name resolution)|"
-        r"(?i:unable|cannot|can't) (?:to )?resolve (?:host(?:name)?|address|name)?:? ?[\"']?(?P<host19>[\w.-]+)|\((?:name|host)='(?P<host20>[\w.-]+)'[^\n]*(?:Name or service not known|name resolution)|HTTPS?ConnectionPool\(host='(?P<host21>[\w.-]+)', port=(?P<port7>\d+)\)[^\n]*(?:Name or service not known|name resolution|NameResolutionError)|"
-        r"[Nn]o resolvable bootstrap|gaierror|Name or service not known|Temporary failure in name resolution|nodename nor servname|\bnxdomain\b|UnresolvedAddressException|failed to lookup address information|getaddrinfo(?:: | )[^\n]{0,40}",
+        r"(?i:unable|cannot|can't) (?:to )?resolve (?:(?:host(?:name)?|address|name)\b:? ?[\"']?(?P<host19>[\w.-]+)|[\"']?(?P<host23>(?![\w.-]*\.[A-Z])[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)))|\((?:name|host)='(?P<host20>[\w.-]+)'[^\n]*(?:Name or service not known|name resolution)|HTTPS?ConnectionPool\(host='(?P<host21>[\w.-]+)', port=(?P<port7>\d+)\)[^\n]*(?:Name or service not known|name resolution|NameResolutionError)|"
+        r"[Nn]o resolvable bootstrap|gaierror|Name or service not known|Temporary failure in name resolution|nodename nor servname|Name does not resolve|\bnxdomain\b|UnresolvedAddressException|failed to lookup address information|getaddrinfo(?:: | )[^\n]{0,40}",
     ),
     _rule(
         "dependency-refused",
@@ -526,13 +550,13 @@ RULES: tuple[Rule, ...] = (
         "timed out|timeout|etimedout|deadline exceeded|no route to host|network is unreachable|ehostunreach|enetunreach|errno 110|os error 110",
         r"dial tcp (?P<address>[\w.\[\]:-]+): (?:i/o timeout|connect: (?:connection timed out|no route to host|network is unreachable))|\bE(?:TIMEDOUT|HOSTUNREACH|NETUNREACH)\b|\b(?:etimedout|ehostunreach|enetunreach)\b|ESOCKETTIMEDOUT|(?i:connect(?:ion)?(?: to \S+)? timed? ?out)|ConnectTimeout\w*|[Cc]onnection to (?P<host>[\w.-]+) timed out|connect timeout=|"
         r"\[Errno (?:110|113|101)\]|[Nn]o route to host|[Nn]etwork is unreachable|(?:dial|connect|connection|ping|server selection|request|Get|Post|fetch)[^\n]{0,120}(?:context deadline exceeded|[Cc]lient\.Timeout exceeded)|ServerSelectionTimeoutError|MongoServerSelectionError|server selection (?:error|timeout)|curl: \(28\)|upstream timed out|"
-        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|etcdserver: request timed out|HeadlessTimeout|Operation timed out|QueuePool limit",
+        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for(?! (?:the )?(?:caches?|condition)\b)|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|etcdserver: request timed out|HeadlessTimeout|Operation timed out|QueuePool limit",
     ),
     _rule(
         "dependency-unreachable",
-        "amqpconnectionerror|nobrokersavailable|no brokers available|unable to bootstrap|maxretriesperrequest|no nodes available|nonodesavailable|nohostavailable|no living connections|cluster_block|no reachable|connection attempt failed|communications link failure|unable to connect to|can't connect to|cannot connect to|could not connect to|failed to connect to",
-        r"AMQPConnectionError|NoBrokersAvailable|No brokers available|Unable to bootstrap from (?P<address>[\w.-]+:\d+)|MaxRetriesPerRequestError|[Nn]o (?:living connections|reachable (?:servers|hosts|nodes))|None of the configured nodes (?:are|were) available|NoHostAvailable\w*|NoNodesAvailable\w*|The connection attempt failed|Communications link failure|"
-        r"(?i:unable to|can't|cannot|could not|failed to) connect to (?!the server:|X server)[^\n]*",
+        "amqpconnectionerror|nobrokersavailable|no brokers available|unable to bootstrap|maxretriesperrequest|no nodes available|nonodesavailable|nohostavailable|no living connections|cluster_block|network-related|no reachable|connection attempt failed|communications link failure|unable to connect to|can't connect to|cannot connect to|could not connect to|failed to connect to",
+        r"AMQPConnectionError|NoBrokersAvailable|No brokers available|Unable to bootstrap from (?P<address>[\w.-]+:\d+)|MaxRetriesPerRequestError|[Nn]o (?:living connections|reachable (?:servers|hosts|nodes))|None of the configured nodes (?:are|were) available|NoHostAvailable\w*|NoNodesAvailable\w*|The connection attempt failed|Communications link failure|[Aa] network-related or instance-specific error[^\n]*|"
+        r"(?i:unable to|can't|cannot|could not|failed to) connect to (?!the server:|X server|\('(?:0\.0\.0\.0|::|127))[^\n]*",
     ),
     # ---- configuration that names the place: before arguments, for files have options too
     _rule(
@@ -571,7 +595,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "configuration-invalid",
         "fatal config file error|bad directive|reading the configuration file",
-        r"FATAL CONFIG FILE ERROR[^\n]*\n(?:[^\n]*\n)?(?:>>> '(?P<problem>[^'\n]+)')?|Bad directive or wrong number of arguments",
+        r"FATAL CONFIG FILE ERROR[^\n]*(?!(?:\n[^\n]*){1,4}Can't resolve)\n(?:[^\n]*\n)?(?:>>> '(?P<problem>[^'\n]+)')?|Bad directive or wrong number of arguments",
         program="redis",
     ),
     _rule(
@@ -593,8 +617,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "configuration-invalid",
-        "invalid literal|invalid syntax|not a valid|numberformatexception|invalid port|invalid url|malformed|invalid dsn|could not parse|bad port|invalid boolean|invalid duration|unsupported protocol scheme",
-        r"strconv\.\w+: parsing \\?\"(?P<value>[^\"\\]*)\\?\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
+        "invalid literal|invalid syntax|not a valid|numberformatexception|invalid port|invalid url|malformed|invalid dsn|could not parse|bad port|invalid boolean|invalid duration|invalid value|unsupported protocol scheme",
+        r"strconv\.\w+: parsing \\?\"(?P<value>[^\"\\]*)\\?\"|NumberFormatException: For input string: \"(?P<value2>[^\"]*)\"|^ValueError: invalid literal for int\(\) with base 10: '(?P<value3>[^']*)'|invalid port[^\n]*|[Ii]nvalid URL[^\n]*|time: (?:invalid duration|missing unit)[^\n]*|unsupported protocol scheme \"(?P<value4>[^\"]*)\"|[Ii]nvalid value (?:\S+ )?for (?P<setting>[A-Z][A-Z\d]*_[A-Z\d_]+)|Could not parse [^\n]{0,60}(?:URL|url|DSN)[^\n]*|ERR_INVALID_URL",
         program="value",
     ),
     _rule(
@@ -614,15 +638,16 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "file-missing",
-        "jarfile|data directory|open file|open python file|not found in|could not find a|enoent|part of the path|could not find file",
-        r"Unable to access jarfile (?P<path>\S+)|Data directory (?P<path6>/\S+) not found|(?i:fail(?:ed|ure)|unable|error|could not|cannot) (?:to )?open(?:ing)? (?:\w+ ){0,2}file:? [\"']?(?P<path2>[^\s\"':]+)[\"']?(?![^\n]*[Dd]enied)|Config File \"(?P<path3>[^\"]+)\" Not Found in|"
+        "jarfile|jar manifest|data directory|open file|open python file|not found in|could not find a|enoent|part of the path|could not find file",
+        r"Unable to access jarfile (?P<path>\S+)|Error opening zip file or JAR manifest missing ?: ?(?P<path7>/\S+)|Data directory (?P<path6>/\S+) not found|(?i:fail(?:ed|ure)|unable|error|could not|cannot) (?:to )?open(?:ing)? (?:\w+ ){0,2}file:? [\"']?(?P<path2>[^\s\"':]+)[\"']?(?![^\n]*[Dd]enied)|Config File \"(?P<path3>[^\"]+)\" Not Found in|"
         r"Could not find (?:file|a part of the path) \"(?P<path4>[^\"]+)\"|Could not find (?:a |an |the )[\w ]+ in (?:the )?'(?P<path5>[^']+)' (?:directory|folder)|(?<!\w)enoent\b",
     ),
     # ---- what says only that there is something wrong with the configuration
     _rule(
         "configuration-invalid",
-        "config|settings|properties",
-        r"(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|post process|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties files?)(?: file)?)[^\n]*|config(?:uration)? (?:file )?(?:is )?(?:invalid|error)[^\n]*|(?i:invalid configuration)[^\n]*",
+        "config|settings|properties|requirement failed|fatal: parameter",
+        r"(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|post process|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties files?)(?: file)?)[^\n]*|(?<!FATAL )(?i:config(?:uration)? (?:file )?(?:is )?(?:invalid|error))[^\n]*|(?i:invalid configuration)[^\n]*|\b\w*ConfigurationE(?:rror|xception)\b[^\n]*|fatal: parameter (?P<setting2>\w+): [^\n]*|[Cc]onfiguration file contains errors[^\n]*|(?i:error initializing configuration) '(?P<path>/[^']+)'[^\n]*|Failed to merge config with '(?P<path2>/[^']+)'[^\n]*|"
+        r"requirement failed: (?P<setting>[a-z][\w-]*(?:\.[a-z][\w-]*)+) (?:cannot|must|should|is|may)\b[^\n]*",
     ),
 )
 _ENDPOINTS = tuple(
@@ -660,6 +685,7 @@ _CONNECTS = frozenset(
         "certificate-expired",
     }
 )
+_CALLER = lazy(r"(?i)\b(?:client|caller|remote[ _-]?(?:addr\w*|ip))\b[ =:\"'\[]*$")
 _NUMBERED = lazy(r"^([a-z_]+?)\d+$")
 _ANYWHERE = ".".join("0" * 4)
 _NO_HOST = frozenset(
@@ -684,6 +710,16 @@ _NO_HOST = frozenset(
 _SUFFIX = lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
 
 
+# A value that cannot be read is as often input as configuration: its entry, or the pod, must say that it is the latter.
+_BARE = lazy(
+    r"strconv\.\w+: parsing|NumberFormatException|invalid literal for int|JSONDecodeError|"
+    r"Unexpected token|Expected [^\n]* in JSON|invalid character '|is not valid JSON|nexpected end of JSON"
+)
+_OF_CONFIGURATION = lazy(
+    r"(?i:environ|getenv|\benv\b|process\.env|config|settings?\b|propert|option|\bflags?\b|argument|parameter|"
+    r"placeholder|secret|\bport\b|replicas|startup)|tcp://|\b[A-Z][A-Z\d]*_[A-Z\d_]+\b|\b[A-Z][A-Z\d_]{2,}[:=] ?strconv|(?<![\w-])--?[a-z][\w-]+|"
+    r"[\w-]\.(?:ya?ml|json|toml|ini|conf|properties|env)\b(?!\()"
+)
 _EMULATED = lazy(r"qemu-\w+(?:-static)?: ")  # a program of another architecture: no fault of its files
 _MOST, _LAST_LINES, _AROUND = 30, 12, 8
 
@@ -710,7 +746,10 @@ def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
             index = max(range(first, last + 1), key=lambda one: (kept[one].weight, one))
             line = kept[index]
             if line.weight != NOISE and not _calm(line, kept) and not _EMULATED.match(line.text):
-                yield Meaning(rule.what, line, _attributes(rule, found, kept, index))
+                values = _attributes(rule, found, kept, index)
+                if rule.what == "configuration-invalid" and _BARE.search(found[0]):
+                    values = values if _configures(kept, index) else {**values, "bare": "yes"}
+                yield Meaning(rule.what, line, values)
 
 
 def _worth(lines: Sequence[Line]) -> list[Line]:
@@ -732,6 +771,17 @@ def _calm(line: Line, lines: Sequence[Line]) -> bool:
     return all(one.weight <= PLAIN for one in lines if one.block == line.block)
 
 
+def _configures(lines: Sequence[Line], index: int) -> bool:
+    """Whether the entry around a line, or the line before it, speaks of configuration."""
+    own = lines[index]
+    near = range(max(0, index - _AROUND), min(len(lines), index + _AROUND))
+    return any(
+        bool(_OF_CONFIGURATION.search(lines[one].text))
+        for one in near
+        if lines[one].block == own.block or one == index - 1
+    )
+
+
 def _index(starts: Sequence[int], position: int) -> int:
     low, high = 0, len(starts) - 1
     while low < high - 1:
@@ -751,7 +801,9 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
         numbered = _NUMBERED.match(key)
         values.setdefault(
             numbered[1] if numbered else key,
-            value.strip() if key == "problem" else value.strip().strip("\"'`.,;").rstrip(":"),
+            value.strip()
+            if key == "problem"
+            else value.strip().lstrip("\"'`,;").rstrip("\"'`.,;").rstrip(":"),
         )
     if rule.what in _CONNECTS:
         _endpoint(values, lines, index)
@@ -778,6 +830,8 @@ def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None
         for pattern in _ENDPOINTS:
             for found in pattern.compiled.finditer(line.text):
                 groups = found.groupdict()
+                if groups.get("host") and _CALLER.search(line.text[: found.start("host")][-24:]):
+                    continue
                 if groups.get("socket"):
                     values.setdefault("socket", groups["socket"])
                     return

@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from poddoctor.pod.pattern import Pattern, lazy
@@ -19,6 +20,7 @@ from poddoctor.pod.pattern import Pattern, lazy
 Kind = Literal["root", "fatal", "error", "warning", "last"]
 ROOT, FATAL, ERROR, WEAK, PLAIN, NOISE = 6, 5, 4, 2, 1, 0
 _KINDS: dict[int, Kind] = {ROOT: "root", FATAL: "fatal", ERROR: "error", WEAK: "warning"}
+_LAST_SPOKEN = 3  # lines: a farewell hides the words before it
 _FADES_AFTER = 40  # lines: an error this far from the end weighs one less
 _ANSI = lazy(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -38,6 +40,7 @@ _PYTHON_END = lazy(
 _RAISED = lazy(
     r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z]\w*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
 )
+_JVM = lazy(r"^[a-z]\w*(?:\.[\w$]+)+(?:Exception|Error)\b")
 _RUBY_END = lazy(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
 _FATAL = lazy(
     r"""^(?:panic:\ |fatal\ error:\ |fatal:\ |FATAL\b|Fatal\ error|PHP\ (?:Fatal|Parse)\ error|Parse\ error:
@@ -46,7 +49,7 @@ _FATAL = lazy(
     |\#\ (?:There\ is\ insufficient|A\ fatal\ error)|Terminating\ due\ to|Traceback\ )
     |\bpanicked\ at\b|\b(?:FATAL|PANIC|EMERG|CRITICAL|F\d{4}\ \d\d:)\b|\[(?:emerg|alert|crit|fatal|panic|ALERT)\]|\bALERT:|\[FTL\]
     |\blevel=(?:fatal|panic|critical|dpanic)\b|<(?:Fatal|Critical)>|^(?:crit|fatal):|Fatal\ (?:config|error)|^Bad\ directive|^bootstrap\ check\ failure
-    |cannot\ execute|(?:^|:\ )\S*:?\ ?(?:not\ found|command\ not\ found)$
+    |cannot\ execute|^[\w/.-]+(?:\[\d+\])?:\ fatal:\s
     |parameter\ (?:not\ set|null\ or\ not\ set)$|unbound\ variable$|error\ while\ loading\ shared\ libraries
     |version\ `\S+'\ not\ found|symbol\ lookup\ error|\bOutOfMemoryError\b|heap\ out\ of\ memory
     """,
@@ -54,12 +57,12 @@ _FATAL = lazy(
 )
 _ERROR = lazy(
     r"\b(?:ERROR|SEVERE|ERR|Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
-    r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR"
+    r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR|(?:^|: )\S*:? ?(?:not found|command not found)$"
 )
 _WEAK = lazy(
     r"(?i)\b(?:fail(?:ed|ure|s)?|cannot|can't|could not|couldn't|unable to|denied|refused|timed out|timeout|invalid|"
     r"missing|not found|no such|unknown|unrecognized|error|exception|abort(?:ed|ing)?|illegal|forbidden|unexpected|"
-    r"must be|is required|required|not set|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
+    r"must (?:be|set|have|provide|specify)|is required|required|not set|already (?:running|in use|exists|locked)|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
 )
 _CALM = lazy(
     r"\b(?:INFO|DEBUG|TRACE|NOTICE|VERBOSE|WARN|WARNING|Warning|I\d{4} \d\d:|W\d{4} \d\d:)\b|"
@@ -70,7 +73,9 @@ _CALM = lazy(
 _NOISE = lazy(
     r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
     r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
-    r"debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
+    r"<0\.\d+\.\d+> +(?:crasher|initial call|pid|registered_name|ancestors|message_queue_len|messages|links|dictionary|"
+    r"trap_exit|status|heap_size|stack_size|reductions|neighbours|supervisor|errorContext|offender|in function|in call from)\b|"
+    r"<0\.\d+\.\d+> {8,}\S|debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
     r"running pip as the 'root'|, client: [\d.:a-f]+, server: |https?://\S*/errors?/|"
     r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
     r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
@@ -87,15 +92,48 @@ _FOLLOWS = lazy(
     r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed$|[Ee]rrors? (?:\(s\) )?found in configuration|"
     r"(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
-_BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|error|main)\b|-+")
+_BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|Error|error|main)\b|-+")
 _RECOVERED = lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
     r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
+)
+# What a complaint reads like after which the program goes on.
+_GOES_ON = lazy(
+    r"(?i)(?<!is )(?<!are )(?<!was )\bdisabl(?:ed|ing)\b|us(?:e|es|ing) (?:the )?defaults?|default(?:s|ing) to|\bcontinu(?:e|ing)\b|\bignor(?:ed|ing)\b|"
+    r"skipp(?:ed|ing)\b|fall(?:ing|s)? ?back|\boptional\b|\bproceeding\b|, trying \w|running (?:in )?(?:community|degraded|limited)"
+)
+_GOING = (
+    "disabl",
+    "default",
+    "continu",
+    "ignor",
+    "skipp",
+    "fall",
+    "optional",
+    "proceed",
+    "trying",
+    "running",
+)
+# What a server says of a client that it turns away: no reason for its own end.
+_TURNED_AWAY = lazy(
+    r" [A-Z]{3,4} \[\d+(?:-\d+)?\] (?:\S+@\S+ )?FATAL: +(?:password auth|role \"|database \"[^\"]+\" does not|no pg_hba|sorry, too|"
+    r"remaining conn|terminating conn|the database system is|unsupported frontend|connection to client)|"
+    r"\[(?:Note|Warning)\] (?:\[MY-\d+\] )?(?:\[Server\] )?(?:Access denied|Aborted connection)|\b(?:AMQ)?PLAIN login refused: user|"
+    r"rejected connection|while SSL handshaking, client|Error on AMQP connection"
+)
+_TURNING = ("FATAL:", "denied", "Aborted conn", "login refused", "rejected conn", "handshaking", "AMQP conn")
+# What a report of tests, or a help text, quotes.
+_QUOTES = lazy(
+    r"^E {2,}|^\s+● |^\s+(?:Expected|Received)(?: \w+)?:|AssertionError: assert |^(?:FAILED|FAIL) +\S+::?\S"
+)
+_HELP = lazy(
+    r"^(?:Usage|usage|USAGE)\b[^:]*:|^(?:Flags|Options|(?:Available |Global )?(?:Commands|Flags|Options)|Examples):$"
 )
 _RUST_HEAD = lazy(r" panicked at .*:$")
 _WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
 _CAUSED = lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
 _INNER = lazy(r"^ +---> ")
+_PANICS = ("panic: ", "fatal error: ")
 _JOINS = (
     "During handling of the above exception",
     "The above exception was the direct cause",
@@ -330,7 +368,13 @@ def decisive_of(lines: Sequence[Line]) -> Line | None:
     if best is not None:
         return _named(best[1])
     spoken = [line for line in lines if line.weight == PLAIN and line.text.strip()]
-    return _named(spoken[-1]) if spoken else None
+    telling = [line for line in spoken[-_LAST_SPOKEN:] if not _FOLLOWS.search(line.text)]
+    return _named((telling or spoken)[-1]) if spoken else None
+
+
+def remark(line: Line) -> bool:
+    """Whether a line complains, but at a level, or in words, that say that the program goes on."""
+    return line.weight <= PLAIN and bool(_WEAK.search(line.text))
 
 
 def _named(line: Line) -> Line:
@@ -345,6 +389,11 @@ class _State:
         self.traceback = False
         self.awaits = False
         self.go_dump = False
+        self.help = False
+        self.entry = ""
+        self.caught = False
+        self.logged = False
+        self.above = ""
         self.known: dict[str, int] = {}
 
     def next_block(self, line: str, *, lone: bool) -> int:
@@ -353,23 +402,40 @@ class _State:
             not line.strip()
             or line[:1] in " \t}"
             or self.traceback
-            or self.go_dump
-            or self.awaits
+            or (self.go_dump and not line.startswith(_PANICS))
+            or (self.awaits and not line.startswith("thread "))
             or line.startswith(_JOINS)
             or bool(_CAUSED.match(line))
             or _is_frame(line)
+            or self.logged
         )
+        entry = line.partition("> ")[0] if "<0." in line[:60] else ""
+        if entry and entry == self.entry:
+            # Erlang writes the head of an entry before each of its lines.
+            return self.block
+        self.entry = entry
         if lone or not joined:
             self.block += 1
         return self.block
 
     def weigh(self, line: str) -> int:
         """The weight of a line that is not JSON."""
+        self.logged = False
         if not line.strip():
             return NOISE
+        above, self.above = self.above, line
+        if line.startswith("Traceback (most recent") and not above.startswith(_JOINS):
+            self.caught = bool(_level_of(above))
         special = self._special(line)
         if special is not None:
-            return special
+            # What a logger prints below an entry was caught; what ends a program has no entry above it.
+            return ERROR if special == FATAL and self.caught and not self.traceback else special
+        if self._is_help(line):
+            return NOISE
+        raised = bool(_RAISED.match(line))
+        self.logged = raised and bool(_JVM.match(line)) and bool(_level_of(above))
+        if raised and _level_of(above) == "calm" and not _level_of(line):
+            return WEAK
         lower = line.lower()
         klog = line[:1] in "EF" and line[1:5].isdigit()
         if not klog and not any(word in lower for word in _TRIGGERS):
@@ -379,9 +445,19 @@ class _State:
             self.known[key] = self._form(line)
         return self.known[key]
 
+    def _is_help(self, line: str) -> bool:
+        """Whether this line belongs to a help text, which names much that is no reason."""
+        if _HELP.match(line):
+            self.help = True
+        elif line[:1] not in " \t":
+            self.help = False
+        return self.help and line[:1] in " \t"
+
     def _form(self, line: str) -> int:  # noqa: PLR0911 - a decision table, row by row
         """The weight of a line by its form alone."""
         if _NOISE.search(line) or not _BARE.sub("", line).strip():
+            return NOISE
+        if _says_of_others(line):
             return NOISE
         if _is_frame(line):
             return NOISE
@@ -390,15 +466,16 @@ class _State:
             bool(_ERROR.search(line)),
             bool(_CALM.search(line[:120])),
         )
-        if calm and not _early(_FATAL, line) and not _early(_ERROR, line):
+        raised = bool(_RAISED.match(line))
+        if calm and not raised and not _early(_FATAL, line) and not _early(_ERROR, line):
             return PLAIN if _WEAK.search(line) else NOISE
         if _FOLLOWS.search(line):
             return PLAIN
-        if fatal or _RAISED.match(line) or _RUBY_END.match(line):
+        if fatal or raised or _RUBY_END.match(line):
             return FATAL
         if error:
             return ERROR
-        return WEAK if _WEAK.search(line) else PLAIN
+        return WEAK if _WEAK.search(line) and not goes_on(line) else PLAIN
 
     def _special(self, line: str) -> int | None:
         """The weight where the lines before decide it, else None."""
@@ -429,12 +506,33 @@ class _State:
             # Spring Boot, Java and Rust write their reason on the line below.
             self.awaits = True
             return NOISE
-        if line.startswith(("panic: ", "fatal error: ")):
+        if line.startswith(_PANICS):
             self.go_dump = True
             return ROOT
         if line.startswith(("During handling", "The above exception")):
             return NOISE
         return FATAL if _CAUSED.match(line) or _INNER.match(line) else None
+
+
+def _level_of(line: str) -> str:
+    """Whether a line is an entry of a logger: ``calm`` up to a warning, ``error`` above, else empty."""
+    head = line[:120]
+    if _CALM.search(head):
+        return "calm"
+    return "error" if _ERROR.search(head) and (head[:1].isdigit() or head[:1] in "[{E") else ""
+
+
+def goes_on(text: str) -> bool:
+    """Whether a complaint says itself that the program goes on."""
+    lower = text.lower()
+    return any(word in lower for word in _GOING) and bool(_GOES_ON.search(text))
+
+
+def _says_of_others(line: str) -> bool:
+    """Whether a line is about a client that was turned away, or quotes what a test expected."""
+    if any(word in line for word in _TURNING) and _TURNED_AWAY.search(line):
+        return True
+    return (line[:1] in " \tEF" or "AssertionError" in line) and bool(_QUOTES.search(line))
 
 
 def _is_frame(line: str) -> bool:
@@ -465,11 +563,19 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
     if level is None:
         return words, _State().weigh(words)
     weight = _LEVELS.get(level, PLAIN)
-    if weight >= ERROR and _NOISE.search(words):
+    if body.get("c") == "ACCESS" or _says_of_others(words):
+        return words, NOISE
+    if weight >= ERROR and _noisy(_DIGITS.sub("0", words)):
         return words, NOISE
     if weight >= ERROR and _FOLLOWS.search(message or words) and not details:
         return words, PLAIN
     return words, weight
+
+
+@lru_cache(maxsize=256)
+def _noisy(form: str) -> bool:
+    """Whether an entry of this form, its numbers left out, is noise."""
+    return bool(_NOISE.search(form))
 
 
 def _level(body: Mapping[str, Any]) -> str | None:
@@ -520,7 +626,7 @@ def _flat(value: Any) -> str:
 def _forgiven(lines: list[Line]) -> list[Line]:
     """Errors before a line that says the same thing worked after all count no more."""
     worked = [
-        (line.number, _subjects(line.text))
+        (line.number, subjects(line.text))
         for line in lines
         if line.weight <= PLAIN
         and any(word in line.text for word in _WORKED)
@@ -537,11 +643,11 @@ def _forgiven(lines: list[Line]) -> list[Line]:
 def _is_forgiven(line: Line, worked: Sequence[tuple[int, frozenset[str]]]) -> bool:
     if line.weight > ERROR or line.number >= worked[-1][0]:
         return False
-    own = _subjects(line.text)
+    own = subjects(line.text)
     return any(line.number < number and (not about or about & own) for number, about in worked)
 
 
-def _subjects(text: str) -> frozenset[str]:
+def subjects(text: str) -> frozenset[str]:
     """The words of a line that say what it is about."""
     return frozenset(_WORDS.compiled.findall(text.lower())) - _COMMON_WORDS
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import node_read, pod_of
+from poddoctor.pod.units import parse_time
 
 from . import _claims as cl
 from ._attached import (
@@ -27,6 +29,7 @@ from ._blocked import network_condition, progressed, waits_for_start
 from ._mounttext import Failure, device_of, failures, server_of, short_of
 from ._overdue import overdue
 
+_SOON = timedelta(minutes=1)
 _HOLDER = lazy(
     r"(?:already|currently) attached to (?:the |a )?(?:different |other )?node[ (]+(?:\S*/)?"
     r"(?P<node>[\w.-]*\w)",
@@ -63,6 +66,8 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     lacking = any(one.name == "storage.driver-missing" for one in silent)
     told: set[tuple[str, ...]] = set()
     for failure in failures(snapshot):
+        if failure.problem == "cache" and _just_begun(snapshot, pod):
+            continue  # said of nearly every pod on a busy node, and over the next second
         symptom = _told(snapshot, pod, node, failure)
         if lacking and symptom.name == "storage.attach-failed" and failure.problem == "not-attached":
             # Nobody attaches where the driver does not run: one cause, not two.
@@ -78,6 +83,11 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     yield from rest
     if not (told or rest or lacking or progressed(snapshot)):
         yield from overdue(snapshot, pod, node)
+
+
+def _just_begun(snapshot: Snapshot, pod: Body) -> bool:
+    since = parse_time((pod.get("status") or {}).get("startTime"))
+    return since is not None and snapshot.clock - since < _SOON
 
 
 def _about(symptom: Symptom) -> tuple[str, ...]:

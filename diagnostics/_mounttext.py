@@ -16,7 +16,7 @@ from ._storage_errors import telling
 REASONS = ("FailedMount", "FailedAttachVolume", "FailedMapVolume")
 _VOLUME = lazy(r"(?:for volume|Multi-Attach error for volume) \\*\"(?P<volume>[^\"\\]+)")
 _ERROR = lazy(r"^.*?failed for volume \\*\"[^\"]+\"\s*(?:\([^)]*\)\s*)?:\s*", re.DOTALL)
-# What the stage config tells: an object or key that is missing.
+# What the stage config tells: an object or key that is missing. A driver's secrets are not the pod's.
 _NOT_OURS = lazy(
     r"(?:configmap|secret)s? \\*\"[^\"]*\" (?:not found|is forbidden)|references non-existent"
     r"|persistentvolumeclaim|PVC|subPath"
@@ -130,7 +130,7 @@ def failures(snapshot: Snapshot) -> list[Failure]:
     """The standing failures, newest first, one for each volume and problem; those of config left out."""
     found: dict[tuple[str, str], Failure] = {}
     for one in standing_events(snapshot, REASONS):
-        if _NOT_OURS.search(one.message):
+        if _NOT_OURS.search(one.message) and "rpc error: code" not in one.message:
             continue
         if _SUMMARY.search(one.message) and not _VOLUME.search(one.message):
             continue

@@ -162,13 +162,19 @@ def failure_of(text: str, probe: Probe | None) -> str:
     name = next((name for name, pattern in _FAILURES if pattern.search(text)), "")
     if name == "http-error" and probe and plain_http_to_tls(text, probe):
         return "scheme"
-    if name in {"", "timeout"} and probe and probe.handler == "exec":
+    if name in _OF_THE_OUTPUT and probe and probe.handler == "exec":
         # An exec probe's text is the command's own output: only kubelet's own words are its time limit.
         own = re.match(
             r'(?:command (?:timed out: )?".*timed out|rpc error: code = DeadlineExceeded|$)', text, re.DOTALL
         )
         return "timeout" if name == "timeout" and own and text else "exit"
     return name or "other"
+
+
+_OF_THE_OUTPUT = frozenset(
+    {"", "timeout", "refused", "unreachable", "certificate", "reset", "redirects", "scheme"}
+)
+"""What an exec probe's command may say of what it asked itself: it is not the kubelet that was refused."""
 
 
 def plain_http_to_tls(text: str, probe: Probe) -> bool:

@@ -20,6 +20,10 @@ _UNHEALTHY = lazy(
     re.DOTALL,
 )
 _STARTUP_SECONDS = 300
+_PLAIN_ON_TLS = lazy(
+    r"(?i)HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port|"
+    r"SSL routines:[\w:]*:http request"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,9 @@ def attributes_of(
     failure = failure_of(text, probe) if seen else ""
     if probe.port_name and not probe.port:
         failure = "port-unknown"
+    if failure == "http-error" and probe.scheme == "HTTP" and status_code(text) == "400":
+        # Many TLS servers answer 400 to plain HTTP, and say what was wrong only in their log.
+        failure = "scheme" if _wants_tls(snapshot, one) else failure
     values = {
         "probe": probe.kind,
         "probe_field": probe.field,
@@ -135,6 +142,12 @@ def attributes_of(
     return values | _port_values(snapshot, one, probe, failure)
 
 
+def _wants_tls(snapshot: Snapshot, one: Container) -> bool:
+    """Whether the program complains of plain HTTP on its TLS port."""
+    texts = (log_text(snapshot, read) for read in log_reads(snapshot, one.name))
+    return any(_PLAIN_ON_TLS.search(text) for text in texts if text)
+
+
 def _threshold_for(probe: Probe) -> int:
     """Enough failures for four times today's budget, and at least five minutes."""
     return max(-(-4 * probe.budget // probe.period), -(-_STARTUP_SECONDS // probe.period))
@@ -143,6 +156,14 @@ def _threshold_for(probe: Probe) -> int:
 def _cpu_limit(one: Container) -> str:
     limit = quantity(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu"))
     return show_cpu(limit) if limit is not None else ""
+
+
+def _elsewhere(snapshot: Snapshot, probe: Probe) -> str:
+    """The host that a probe names, unless it is the pod's own: localhost is that of the node."""
+    pod = pod_of(snapshot) or {}
+    status, spec = pod.get("status") or {}, pod.get("spec") or {}
+    own = {str(each.get("ip")) for each in status.get("podIPs") or []} | {str(status.get("podIP"))}
+    return "" if spec.get("hostNetwork") or probe.host in own else probe.host
 
 
 def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
@@ -157,6 +178,8 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
         values["other_port_name"] = named[0] if len(named) == 1 else ""
     if failure not in ("refused", "timeout"):
         return values
+    if failure == "refused" and (host := _elsewhere(snapshot, probe)):
+        return {"mismatch": "yes", "asked_host": host}
     spoken = listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
     ports = {place.port for place in spoken}
     if spoken and failure == "refused":

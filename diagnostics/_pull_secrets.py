@@ -109,6 +109,11 @@ def missing(snapshot: Snapshot, name: str, told: Event | None = None) -> Symptom
     )
 
 
+def any_seen(snapshot: Snapshot, names: list[str]) -> bool:
+    """Whether one of the secrets could be read: else it may be that none of them is there or of use."""
+    return any(snapshot.body(secret_read(snapshot.target.namespace, name)) is not None for name in names)
+
+
 def fitting(snapshot: Snapshot, names: list[str], registry: str) -> list[str]:
     """Those of the offered pull secrets that kubelet can use for this registry."""
     found = ((name, snapshot.body(secret_read(snapshot.target.namespace, name))) for name in names)

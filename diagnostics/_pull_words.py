@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
-from poddoctor.model import Read, Snapshot
+from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container
 from poddoctor.pod.reads import Event, event, list_of
 
@@ -20,6 +21,9 @@ _WRAPPERS = re.compile(
     r"|initializing source \S+: |[Uu]nable to pull image or OCI artifact: |pull image err: )"
 )
 _PULL = re.compile(r'Failed to pull image "(?P<image>[^"]*)"')
+_SENT = re.compile(r"(?i)incorrect username or password|token has expired|invalid (?:user|credentials|token)")
+_WRONG_HOST = re.compile(r"container operating system does not match the host")
+_NAMED = re.compile(r'(?:Failed to pull|Back-off pulling) image "(?P<image>[^"]*)"')
 
 
 def told(container: Container, events: list[Event], others: tuple[str, str] | None = None) -> tuple[str, str]:
@@ -72,6 +76,39 @@ def _is_about(message: str, container: Container) -> bool:
         wanted.tag,
         wanted.digest,
     )
+
+
+def sent(text: str) -> bool:
+    """Whether the registry speaks of credentials that it was given."""
+    return bool(_SENT.search(text))
+
+
+def wrong_host(container: Container) -> tuple[str, str]:
+    """What Windows says at the start of a container whose image was built for another version of it."""
+    for state, end in (
+        ("state.waiting", container.waiting),
+        ("state.terminated", container.terminated),
+        ("lastState.terminated", container.last_terminated),
+    ):
+        text = str(end.get("message") or "")
+        if _WRONG_HOST.search(text) and not container.is_running:
+            return text, f"{container.status_path}.{state}.message"
+    return "", ""
+
+
+def image_of(container: Container, volumes: Iterable[Body], events: list[Event]) -> str:
+    """The image that cannot be pulled: the container's own, or the one that a volume of it shows."""
+    own = str(container.spec.get("image") or "")
+    shown = [str((one.get("image") or {}).get("reference") or "") for one in volumes]
+    if not any(shown):
+        return own
+    mounted = [one for one in shown if one]
+    said = [str(container.waiting.get("message") or "")]
+    said += [one.message for one in reversed(events) if one.container in ("", container.name)]
+    for text in said:
+        if found := _NAMED.search(text):
+            return found["image"] if found["image"] in mounted else own
+    return own
 
 
 def problem(text: str) -> str:

@@ -26,6 +26,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("user", r"user (?P<user>\S+) not found in /etc/passwd|no such user|setup user: |linux spec user: "),
     ("directory", r"chdir to cwd \(\\*[\"'](?P<directory>.*?)\\*[\"']\).*?failed: (?P<why>[\w ]+)"),
     ("directory", r"chdir (?:to )?[`'\"]?(?P<directory>/[^`'\":]*)[`'\"]?: (?P<why>[\w ]+)"),
+    ("directory", r"hcs::\S+ \S+: (?P<why>The directory name is invalid)"),
     ("directory", r"working directory \\*['\"](?P<directory>.*?)\\*['\"] is invalid"),
     ("directory", r"container (?:init|process): mkdir (?P<directory>/[^:]*): (?P<why>[\w -]+)"),
     ("directory", r"[Cc]wd must be (?P<why>an absolute path)"),
@@ -42,6 +43,15 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("interpreter", r"exec user process caused:? \\*\"?no such file or directory"),
     ("format", rf"exec container process {_NAME}: Exec format error"),
     ("format", r"[Ee]xec format error"),
+    # Programs of the node, which the runtime itself could not run: nothing is said of the image.
+    (
+        "other",
+        (
+            r"exec: \\*\"(?:\S*/)?(?:apparmor_parser|runc|crun|youki|runsc|conmon\w*|containerd-shim[\w.-]*"
+            r"|ip6?tables[\w-]*|mount(?:\.\w+)?|modprobe|fuse-overlayfs|newuidmap|nvidia-c[\w-]+)\\*\": "
+            r"executable file not found"
+        ),
+    ),
     ("not-executable", rf"exec: {_NAME}: (?:stat [^:]*: )?(?P<why>permission denied|is a directory)"),
     ("not-executable", rf"executable file {_NAME} .{{0,30}}Permission denied"),
     ("not-executable", r"open executable: (?P<why>Permission denied|Operation not permitted)"),
@@ -50,6 +60,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("not-found", rf"exec: {_NAME}: (?:stat [^:]*: no such file|executable file not found|no such file)"),
     ("not-found", rf"executable (?:file )?{_NAME}(?: for container)? not found"),
     ("not-found", rf"error finding executable {_NAME}"),
+    ("not-found", rf"executable for container process not found in PATH: {_NAME}"),
     ("not-found", r"failed to load (?P<program>/\S+): no such file"),
     ("not-found", r"the file (?P<program>\S+) was not found"),
     ("not-found", r"CreateProcess\S* (?P<program>.+?): (?:The system cannot find|failure in a Windows)"),
@@ -105,6 +116,7 @@ _SHELL_HINT = lazy(r"not found|No such file|ermission denied|xec|interpreter|[Cc
 _NOISE = lazy(
     r"^(?:Error: |rpc error: code = \w+ desc = |failed to (?:create|start) container(?:d task)?[^:]*: "
     r"|failed to create (?:shim )?task: |OCI runtime (?:create|start) failed: |runc create failed: "
+    r"|failed to generate container \"[^\"]*\" spec: |failed to generate spec: |youki create failed: "
     r"|container create failed: |container_linux\.go:\d+: |process_linux\.go:\d+: "
     r"|Error response from daemon: |unable to start container process: |starting container process caused:? "
     r"|error during container init: |time=\S+ level=\w+ msg=)+"

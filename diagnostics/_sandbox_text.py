@@ -72,7 +72,9 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("ip-exhausted", r"[Ff]ailed to request (?:1 )?IPv[46] addresses|Could not allocate IP in range"),
     ("ip-exhausted", r"no available (?:addresses|IPs?)\b|No available addresses"),
     ("ip-exhausted", r"[Ff]ailed to allocate address|AllocateIPConfigFailed"),
-    ("ip-exhausted", r"no IP(?:v[46])? address(?:es)? (?:is |are )?available"),
+    ("ip-exhausted", r"(?i)no (?:free |more )?ip(?:v[46])?(?: address(?:es)?)? (?:is |are )?available"),
+    ("ip-exhausted", r"(?i)no (?:free|available) ip(?:v[46])?(?: address(?:es)?)?\b"),
+    ("ip-exhausted", r"NoAvailableAddress|IpNotEnough|IPNotEnough|NoAvailableIP"),
     ("not-ready", r"cni (?:plugin|config) (?:not initialized|uninitialized)|NetworkPluginNotReady"),
     ("not-ready", r"NetworkReady=false|network is not ready"),
     ("not-ready", r"[Nn]o CNI configuration file|no networks? (?:config|configuration)s? found in"),
@@ -120,6 +122,8 @@ _WRAPPERS = lazy(
     r"failed \(add\)[^:]*:\s*|failed to setup network for sandbox\s*:\s*|to CNI network \\*\"[^\"]*\":\s*"
     r"|desc = |Failed to create pod sandbox: |CNI request failed with status \d+: '?"
     r"|error adding container to network \\*\"[^\"]*\": "
+    r"|(?:failed to create containerd task|failed to create shim task|OCI runtime (?:create|start) failed"
+    r"|runc create failed|unable to start container process|error during container init): "
 )
 
 
@@ -162,6 +166,6 @@ def tell(message: str) -> str:
         message = pair["why"]
     text = _WRAPPERS.split(_IDS.sub("", message))[-1]
     line = (text.strip(" :").splitlines() or [""])[0]
-    line = _TAGS.sub("", line.strip())
+    line = _TAGS.sub("", line.strip()).removesuffix(": unknown")
     line = " ".join(line.replace('"transport: Error while dialing: ', "").split()).strip(" :'")
     return (line.removesuffix('"') if line.count('"') % 2 else line)[:180]

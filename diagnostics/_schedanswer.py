@@ -68,7 +68,7 @@ def judged(snapshot: Snapshot, pod: Body, message: Message, *, claimed: bool) ->
     if picked is None:
         kind = "claim" if message.about_claims else "other"
         if not (kind == "claim" and claimed):
-            yield _general(kind, text, source, message)
+            yield _general(pod, kind, text, source, message)
         return
     if picked.basis == "judged":
         for kind in sorted(message.kinds | ({"no-nodes"} if message.no_nodes else set())):
@@ -108,7 +108,7 @@ def _claims_read(snapshot: Snapshot, pod: Body) -> bool:
     )
 
 
-def _general(kind: str, text: str, source: str, message: Message) -> Symptom:
+def _general(pod: Body, kind: str, text: str, source: str, message: Message) -> Symptom:
     if kind == "claim":
         return Symptom("scheduling.claim", POD, source, text, {"problem": "said"})
     reason = message.whole or max(message.reasons, key=lambda one: one.count).text
@@ -117,6 +117,12 @@ def _general(kind: str, text: str, source: str, message: Message) -> Symptom:
         facts["plain"] = _PLAIN[kind]
     elif _FARGATE.match(reason):
         facts["kind"] = "stated"
+    elif message.whole and message.total is None:
+        # Another scheduler, or a plugin, in its own words: they are not about single nodes.
+        name = str((pod.get("spec") or {}).get("schedulerName") or "default-scheduler")
+        facts["plain"] = f"Scheduler {name} has not placed it: {reason[:160]}"
+        if name != "default-scheduler":
+            facts["kind"] = "stated"
     return Symptom("scheduling.unschedulable", POD, source, text, facts)
 
 
@@ -133,7 +139,7 @@ def answer(
     kind = _split(pod, picked, message) if picked.basis == "message" else picked.kind
     name = _NAMES.get(kind)
     if name is None:
-        return _general("claim" if kind == "claim" else kind, text, source, message)
+        return _general(pod, "claim" if kind == "claim" else kind, text, source, message)
     facts = {
         "kind": kind,
         "basis": picked.basis,

@@ -10,14 +10,25 @@ from datetime import timedelta
 
 from poddoctor.model import Body, Found, Read, Snapshot
 from poddoctor.pod.containers import containers
-from poddoctor.pod.reads import condition, event, list_of, node_of, pod_events, pod_events_read
+from poddoctor.pod.reads import Event, condition, event, list_of, node_of, pod_events, pod_events_read
 from poddoctor.pod.units import parse_time, show_duration
 
-from ._blocked import waits_for_start
+from ._blocked import standing_events, waits_for_start
 from ._sandbox_text import read_sandbox
 
-_PATIENCE = timedelta(seconds=90)
+_PATIENCE = timedelta(seconds=75)
 _LONG = timedelta(minutes=2)
+_VERY_LONG = timedelta(minutes=5)
+# Warnings of which another stage, or another part of this one, makes its own symptom.
+_TOLD_ELSEWHERE = frozenset(
+    {
+        *("FailedMount", "FailedAttachVolume", "FailedMapVolume", "FailedBinding", "FailedScheduling"),
+        *("FailedCreatePodSandBox", "NetworkNotReady", "FailedCreatePodContainer", "FailedPodSandBoxStatus"),
+        *("FailedPrepareDynamicResources", "SysctlForbidden", "AppArmor", "BackOff", "InspectFailed"),
+        *("FailedSync", "NodeNotReady", "FailedKillPod", "Preempted", "Evicted", "Unhealthy"),
+        *("FailedToRetrieveImagePullSecret", "DNSConfigForming", "ResourceClaimCreationFailed"),
+    }
+)
 _HARMLESS = ("Scheduled", "SuccessfulAttachVolume", "TaintManagerEviction", "NominatedPodFor")
 _REASON = "FailedCreatePodSandBox"
 _LOST = timedelta(hours=1)
@@ -49,14 +60,49 @@ def unexplained(snapshot: Snapshot, pod: Body) -> str:
     """For how long the pod has waited on its node with nothing to read that says why; else empty."""
     ready = condition(node_of(snapshot), "Ready").get("status")
     events = [one for one in pod_events(snapshot) if one.type == "Warning" or one.reason not in _HARMLESS]
-    if not waits_for_start(pod) or events or ready not in (None, "True"):
+    if not waits_for_start(pod) or (events and unknown(snapshot) is None) or ready not in (None, "True"):
         return ""
     if not any(one.waiting for one in containers(pod, "init", "sidecar", "app")):
         return ""  # kubelet has not taken it up: that is the node's business
     since = parse_time(condition(pod, "PodScheduled").get("lastTransitionTime"))
     since = since or parse_time((pod.get("status") or {}).get("startTime"))
     lasted = snapshot.clock - since if since else timedelta()
-    return show_duration(lasted) if lasted > _LONG else ""
+    # A young pod has events when nothing is wrong: without a single one, they are lost.
+    patience = _PATIENCE if silent(snapshot, pod) else _LONG
+    return show_duration(lasted) if lasted > patience else ""
+
+
+def unknown(snapshot: Snapshot) -> Event | None:
+    """The newest warning while the pod waits, when all are of reasons that no stage knows."""
+    warnings = [one for one in pod_events(snapshot) if one.type == "Warning" and one.message]
+    if any(one.reason in _TOLD_ELSEWHERE for one in warnings):
+        return None
+    return next(iter(standing_events(snapshot, {one.reason for one in warnings})), None)
+
+
+def between(snapshot: Snapshot, pod: Body) -> tuple[str, str]:
+    """For how long nothing has followed the last init container, and the image that is next; else empty."""
+    inits, apps = containers(pod, "init", "sidecar"), containers(pod, "app")
+    ready = condition(node_of(snapshot), "Ready").get("status")
+    ends = [parse_time(one.terminated.get("finishedAt")) for one in inits if one.kind == "init"]
+    # Without an end, or with an event that tells of progress, another stage knows more.
+    if not ends or None in ends or ready not in (None, "True") or _begun(snapshot):
+        return "", ""
+    if any(one.terminated.get("exitCode") != 0 for one in inits if one.kind == "init"):
+        return "", ""
+    if any(one.waiting.get("reason") != "PodInitializing" or one.last_terminated for one in apps):
+        return "", ""
+    if (pod.get("metadata") or {}).get("deletionTimestamp") or not all(
+        one.is_running for one in inits if one.kind == "sidecar"
+    ):
+        return "", ""
+    lasted = snapshot.clock - max(one for one in ends if one)
+    image = str(apps[0].spec.get("image") or "") if apps else ""
+    return (show_duration(lasted), f"image {image}") if lasted > _VERY_LONG else ("", "")
+
+
+def _begun(snapshot: Snapshot) -> bool:
+    return any(one.type == "Warning" or one.reason not in _HARMLESS for one in pod_events(snapshot))
 
 
 def awaited(pod: Body) -> str:

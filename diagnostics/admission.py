@@ -7,6 +7,7 @@ is true, and is the fallback when the events have expired.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 from poddoctor.model import Body, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.names import nearest
@@ -18,6 +19,7 @@ from poddoctor.pod.units import parse_time, show_duration
 from . import _refusals as refusals
 from . import _unobserved as unobserved
 from . import _webhooks as webhooks
+from ._elsewhere import elsewhere_read, namespaces_with
 from ._refusals import BOUNDS
 from ._violations import patch, violations
 
@@ -25,6 +27,7 @@ _ATTRIBUTES = (
     "creator", "wanted", "problem", "quota", "shortfall", "amounts", "nearest", "existing", "patch",
     "violated", "service", "service_state", "limit_range", "service_namespace", "gone", "why", "backend",
     "idle", "configuration", "configuration_name", "policy", "said", "account", "numbers", "job", "compute",
+    "elsewhere",
 )  # fmt: skip
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "admission.create-failed": SymptomKind("the API server refuses to create the pods", _ATTRIBUTES),
@@ -36,7 +39,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "pods are lacking, and nothing says why", ("creator", "age", "wanted")
     ),
     "admission.cronjob-not-starting": SymptomKind(
-        "the CronJob's controller cannot start a Job", ("wanted", "trouble", "schedule", "zone")
+        "the CronJob's controller starts no Job", ("wanted", "trouble", "schedule", "zone", "case")
     ),
     "admission.suspended": SymptomKind("the CronJob is suspended", ("wanted",)),
     "admission.namespace-terminating": SymptomKind(
@@ -56,6 +59,7 @@ _PREFIX = lazy(
     r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
 )
 _ACCOUNT = lazy(r'serviceaccount "(?P<name>[^"]+)" not found')
+_OFTEN, _HOUR = 3, timedelta(hours=1)
 # What the CronJob controller says when it cannot tell when to start; the first is of old versions.
 _NO_START = (
     "FailedNeedsStart",
@@ -89,8 +93,9 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     text, _, _ = _refusal(snapshot)
     if BOUNDS.search(text):
         yield _limits_read(snapshot)
-    if _ACCOUNT.search(text):
+    if found := _ACCOUNT.search(text):
         yield _accounts_read(snapshot)
+        yield _account_elsewhere(found["name"])
     for resource, (api, pattern) in _CLASSES.items():
         if pattern.search(text):
             yield list_of(api, resource, purpose="would show which one was meant", metadata=True)
@@ -122,6 +127,10 @@ def _limits_read(snapshot: Snapshot) -> Read:
     return list_of(
         "v1", "limitranges", snapshot.target.namespace, "would show which LimitRange sets the bounds"
     )
+
+
+def _account_elsewhere(name: str) -> Read:
+    return elsewhere_read("v1", "serviceaccounts", "ServiceAccount", name)
 
 
 def _accounts_read(snapshot: Snapshot) -> Read:
@@ -275,6 +284,7 @@ def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str
         **refusals.constraints(text),
         **_limit_range(snapshot, text),
         **_near(snapshot, text),
+        **_elsewhere(snapshot, text),
         **webhooks.facts(snapshot, text),
     }
     ready = attributes.pop("ready", "")
@@ -314,6 +324,12 @@ def _limit_range(snapshot: Snapshot, text: str) -> dict[str, str]:
     return {"limit_range": ", ".join(names)}
 
 
+def _elsewhere(snapshot: Snapshot, text: str) -> dict[str, str]:
+    found = _ACCOUNT.search(text)
+    others = namespaces_with(snapshot, _account_elsewhere(found["name"]), found["name"]) if found else []
+    return {"elsewhere": others[0]} if others else {}
+
+
 def _near(snapshot: Snapshot, text: str) -> dict[str, str]:
     """What exists in place of the service account or class that does not."""
     searched = [(_ACCOUNT, _accounts_read(snapshot))]
@@ -322,6 +338,8 @@ def _near(snapshot: Snapshot, text: str) -> dict[str, str]:
     for pattern, read in searched:
         found = pattern.search(text)
         names = sorted(str((one.get("metadata") or {}).get("name")) for one in snapshot.items(read) or [])
+        if found and found["name"] in names:
+            return {}  # it was made since
         if found and names:
             return {"nearest": "".join(nearest(found["name"], names, 1)), "existing": ", ".join(names[:8])}
     return {}
@@ -373,6 +391,14 @@ def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
         )
 
 
+def _passed_over(snapshot: Snapshot, event: Event, started: datetime | None) -> bool:
+    """Whether start after start is left out: once it may be a controller that was away, or a slow run."""
+    if event.count < _OFTEN:
+        return False
+    lately = started is not None and snapshot.clock - started < _HOUR
+    return event.reason == "MissSchedule" or (event.reason == "JobAlreadyActive" and not lately)
+
+
 def _not_starting(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
     """A CronJob whose schedule cannot be read starts nothing, and its controller only says so here."""
     if snapshot.target.kind != "cronjob":
@@ -381,13 +407,16 @@ def _not_starting(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
     read = events_read(snapshot.target.namespace, "CronJob", snapshot.target.name)
     started = parse_time(status.get("lastScheduleTime"))
     for event in reversed(events_in(snapshot, read)):
-        if event.reason not in _NO_START or event.uid not in ("", meta.get("uid")):
+        if event.uid not in ("", meta.get("uid")):
+            continue
+        if event.reason not in _NO_START and not _passed_over(snapshot, event, started):
             continue
         if not (started and event.time and started >= event.time):
             facts = {
                 "trouble": event.message[:160],
                 "schedule": str(spec.get("schedule") or ""),
                 "zone": str(spec.get("timeZone") or ""),
+                "case": {"MissSchedule": "late", "JobAlreadyActive": "overlap"}.get(event.reason, "schedule"),
             }
             known = {key: value for key, value in facts.items() if value}
             yield Symptom(

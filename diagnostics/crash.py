@@ -24,7 +24,7 @@ from poddoctor.pod.reads import (
 from poddoctor.pod.units import parse_time, show_duration
 
 from ._command import is_shell, whole
-from ._ends import End, cgroup_kill, killed_by_kubelet, last_end, looks_aborted, memory_limits
+from ._ends import End, cgroup_kill, killed_by_kubelet, last_end, looks_aborted, memory_limits, unhandled
 from ._logtext import decisive
 from ._memory import describe, filling, limit_ranges_read, memory_taken, usage_read
 from ._process import is_over, place, shown, template_patch, times
@@ -257,7 +257,10 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
         yield _completed(snapshot, end)
         return
     signal = end.signal if end.by == "signal" else ""
-    if signal == "SIGSEGV" and looks_aborted(_last_words(snapshot, end.container)):
+    words = _last_words(snapshot, end.container) if signal in ("SIGSEGV", "SIGABRT") else []
+    if unhandled(words):
+        signal = ""
+    elif signal == "SIGSEGV" and looks_aborted(words):
         signal = "SIGABRT"
     message = " ".join(str(end.record.get("message") or "").split())
     notes = [(message[-300:], f"{end.source}.message")] if message else []

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from poddoctor.model import Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import Event, node_of, node_read, pod_events, pod_of
@@ -28,9 +28,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "kubelet waits because the image cannot be had; the text is the runtime's",
         (
             *_PARTS,
+            "container",
             "reason",
             "problem",
             "offered",
+            "secret_state",
             "secrets",
             "best_secret",
             "unasked",
@@ -82,7 +84,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     pod = pod_of(snapshot)
     if pod is None:
         return
-    failing = any(True for _ in _failing(pod))
+    failing = any(True for _ in _failing(snapshot, pod))
     if failing or held_early(snapshot, pod):
         yield from pull_secrets.reads(snapshot, pod)
     yield from pulling.reads(snapshot, pod)
@@ -91,11 +93,11 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if node := (pod.get("spec") or {}).get("nodeName"):
         yield node_read(node)
     yield from world.history_reads(snapshot)
-    if any(pull_words.is_bare(one, pod_events(snapshot)) for one in _failing(pod)):
+    if any(pull_words.is_bare(one, pod_events(snapshot)) for one in _failing(snapshot, pod)):
         yield pull_words.failed_pulls_read(snapshot)
     if not pull_secrets.names(pod):
         events = pod_events(snapshot)
-        if any(world.refused(pull_words.told(one, events)[0]) for one in _failing(pod)):
+        if any(world.refused(pull_words.told(one, events)[0]) for one in _failing(snapshot, pod)):
             yield from world.account_reads(snapshot)
 
 
@@ -105,7 +107,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if pod is None:
         return
     events = pod_events(snapshot)
-    failing = list(_failing(pod))
+    failing = list(_failing(snapshot, pod))
     for container in failing:
         yield from _failure(snapshot, pod, container, events)
     if failing:
@@ -120,10 +122,13 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         yield from _pulling(snapshot, pod, container)
 
 
-def _failing(pod: Body) -> Iterator[Container]:
+def _failing(snapshot: Snapshot, pod: Body) -> Iterator[Container]:
+    """The containers whose image keeps them; of one that a volume's image keeps, with that as its image."""
+    volumes = (pod.get("spec") or {}).get("volumes") or []
     for one in containers(pod):
-        if one.waiting.get("reason") in _REASONS:
-            yield one
+        if one.waiting.get("reason") in _REASONS or pull_words.wrong_host(one)[0]:
+            image = pull_words.image_of(one, volumes, pod_events(snapshot))
+            yield one if image == one.spec.get("image") else replace(one, spec={**one.spec, "image": image})
 
 
 def _facts(container: Container) -> dict[str, str]:
@@ -141,7 +146,9 @@ def _facts(container: Container) -> dict[str, str]:
 
 
 def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[Event]) -> Iterator[Symptom]:
-    text, source = pull_words.told(container, events, pull_words.of_others(snapshot, container))
+    text, source = pull_words.wrong_host(container)
+    if not text:
+        text, source = pull_words.told(container, events, pull_words.of_others(snapshot, container))
     attributes = _facts(container)
     reference = parse(attributes.get("image", ""))
     names = pull_secrets.names(pod)
@@ -153,11 +160,15 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         "reason": str(container.waiting.get("reason")),
         "problem": pull_words.problem(text),
         "offered": "yes" if names else "no",
+        "secret_state": "known"
+        if not names or pull_secrets.any_seen(snapshot, names) or pull_words.sent(text)
+        else "unseen",
         "secrets": ", ".join(names),
         "best_secret": next(iter([*pull_secrets.fitting(snapshot, names, reference.registry), *names]), ""),
         "unasked": "" if names else "no pull secret",
         "suggestion": suggestion,
-        "architecture": str(info.get("architecture") or ""),
+        # Builds for other versions of Windows differ in more than their architecture.
+        "architecture": "" if "operating system" in text else str(info.get("architecture") or ""),
         "wrong": wrong_with(str(container.spec.get("image") or "")),
         "hub": "Docker Hub" if reference.registry == HUB else "",
         "full_name": _full_name(reference),
@@ -169,10 +180,15 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         if not more["candidate"]:
             more.update(world.cloud(reference.registry))
     attributes.update({key: value for key, value in more.items() if value})
-    notes = [(f"image {attributes.get('image')}", f"{container.spec_path}.image")]
+    # The image that a volume shows is the pod's: what changes the container's image does not mend it.
+    image = container.spec.get("image")
+    own = any(one.name == container.name and one.spec.get("image") == image for one in containers(pod))
+    subject = container.subject if own else POD
+    if not own:
+        attributes["container"] = ""  # so that no step names one
+    notes = [(f"image {image}", f"{container.spec_path}.image" if own else "pod.spec.volumes")]
     if before:
         notes.append((before.words, before.source))
-    image = container.spec.get("image")
     if there := next((one for one in world.siblings(snapshot, container) if one.image == image), None):
         attributes["runs_on"] = there.words
         notes.append((there.words, there.source))
@@ -187,12 +203,12 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         seen = f"{reference.key} is on the node with tag {', '.join(known[:6])}"
         yield Symptom(
             "image.repository-known",
-            container.subject,
+            subject,
             "node.status.images",
             seen,
             {"suggestion": suggestion},
         )
-    yield Symptom("image.pull-failed", container.subject, source, text, attributes, notes=tuple(notes))
+    yield Symptom("image.pull-failed", subject, source, text, attributes, notes=tuple(notes))
 
 
 def _full_name(reference: Reference) -> str:

@@ -17,9 +17,9 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 
 from ._ends import End, last_end
-from ._logfacts import PARTICULARS, addressed, fact_reads, facts
+from ._logfacts import PARTICULARS, addressed, fact_reads, facts, given
 from ._logrules import Meaning, meanings
-from ._logtext import ERROR, FATAL, PLAIN, Line, decisive_of, read
+from ._logtext import ERROR, FATAL, PLAIN, WEAK, Line, decisive_of, goes_on, read, remark, subjects
 from ._process import is_over, place
 
 _COMMON = ("line", "number", "log", "exit_code", "fatal", "field", "template", "index", *PARTICULARS)
@@ -37,15 +37,18 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "file-missing": ("a file that the program needs is not there", ("path", "operation")),
     "configuration-invalid": (
         "the program rejects its configuration",
-        ("path", "at", "setting", "value", "problem", "program"),
+        ("path", "at", "setting", "value", "problem", "program", "given_by"),
     ),
-    "permission-denied": ("the program may not use a file", ("path", "operation")),
+    "permission-denied": ("the program may not use a file", ("path", "operation", "act", "why", "dropped")),
     "read-only-filesystem": ("the program writes where nothing can be written", ("path",)),
     "privileged-port-denied": ("the program may not listen on a port below 1024", ("port",)),
     "port-in-use": ("the port that the program listens on is taken", ("port",)),
     "disk-full": ("no space is left where the program writes", ("path",)),
     "bad-arguments": ("the program does not know its arguments", ("argument", "missing", "value")),
-    "module-missing": ("a module or library is not in the image", ("module", "from_module", "language")),
+    "module-missing": (
+        "a module or library is not in the image",
+        ("module", "from_module", "language", "driver_library"),
+    ),
     "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "bytes")),
     "kubernetes-api-forbidden": (
         "the API server refuses the pod's service account",
@@ -101,7 +104,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         for what, (meaning, names) in _MEANINGS.items()
     },
 }
-_STARTING = timedelta(seconds=20)
+_STARTING, _STUCK = timedelta(seconds=20), timedelta(minutes=1)
+# What an init container waits for is told where its waiting is: by the lifecycle of the pod.
+_WAITED_FOR = frozenset(
+    {"dependency-refused", "dependency-not-resolved", "dependency-timed-out", "dependency-unreachable"}
+)
 _OWN_ENDS = frozenset({"itself", "signal"})
 _NO_LOG_MATTERS = frozenset(
     {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
@@ -118,6 +125,30 @@ _SHUTDOWN = lazy(
     r"graceful(?:ly)? (?:shut|stop)|(?:start\w*|begin\w*|initiat\w*) shut ?down"
 )
 _TAIL = 15
+_WORDS = 3  # fewer than these in a line say nothing
+_WORD = lazy(r"[A-Za-z]{2,}")
+_QUIET = 8  # entries: one complaint that this many calm ones follow is history for a program that runs
+# What a fault of the program itself reads like: it needs no other line to explain it.
+_OWN_STORY = lazy(
+    r"panic: runtime error|nil pointer|index out of (?:range|bounds)|slice bounds out|integer divide by zero|"
+    r"concurrent map|goroutines are asleep|double free|[Ss]egmentation fault|SIGSEGV|stack smashing|"
+    r"\b(?:Type|Reference|Attribute|Name|Index|Key|ZeroDivision|Assertion|Recursion|UnboundLocal|"
+    r"NotImplemented|NoMethod|Range|StackOverflow|Arithmetic)Error\b|"
+    r"\b(?:NullPointer|NullReference|ClassCast|InvalidCast|IndexOutOfBounds|ArrayIndexOutOfBounds|"
+    r"IndexOutOfRange|ConcurrentModification|Arithmetic|ArgumentNull|KeyNotFound)Exception\b|"
+    r"Cannot read propert|is not a function|undefined method|[Aa]ssertion\b.*failed|assertion failed|"
+    r"called `?(?:Option|Result)::|attempt to (?:add|subtract|multiply|divide)|"
+    r"\((?:FunctionClause|Match)Error\)"
+)
+_SAYS_WHAT = lazy(
+    r"/\w|[\"'‘`(]|\b\w+\.\w{2,4}\b|\b(?:chown|chroot|set\w*[ug]ids?|setgroups|switching)\b|EACCES|EPERM|ENOENT|[Ee]rrno"
+)
+# What an end reads like that leaves the reason to the lines before it.
+_LEAVES_OPEN = lazy(
+    r"(?i)giv(?:e|ing|en)[- ]up|cannot|could not|couldn't|can't|unable|fail|start(?:ed|ing|up)?\b|\bboot|"
+    r"\binit|connect|database|broker|availab|reach|\bretr(?:y|ies)|attempt|time(?:d)?[- ]?out|exit|abort|"
+    r"fatal error|shut|\bstop|terminat|depend|health"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +157,17 @@ class _Failing:
 
     one: Container
     end: End | None
+    unrecorded: bool = False
+
+    @property
+    def ended(self) -> bool:
+        return self.end is not None or self.unrecorded
 
     @property
     def ended_itself(self) -> bool:
-        return self.end is not None and self.end.by in _OWN_ENDS and self.end.exit_code != 0
+        if self.end is None:
+            return self.unrecorded
+        return self.end.by in _OWN_ENDS and self.end.exit_code != 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +195,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     for failing in _failing(snapshot):
         previous, current = log_reads(snapshot, failing.one.name)
         yield current
-        if failing.one.last_terminated:
+        if failing.one.last_terminated or failing.unrecorded:
             yield previous
         verdict = _verdict(snapshot, failing)
         if verdict and verdict.meaning:
@@ -168,7 +206,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """The decisive line of each failing container, and what it means."""
     for failing in _failing(snapshot):
         verdict = _verdict(snapshot, failing)
-        if verdict is not None:
+        if verdict is not None and not (failing.one.kind == "init" and _at_work(failing, verdict)):
             yield from _symptoms(snapshot, failing, verdict)
 
 
@@ -181,10 +219,22 @@ def _failing(snapshot: Snapshot) -> Iterator[_Failing]:
         if end is not None and not is_over(one, snapshot.clock):
             if end.by not in _NO_LOG_MATTERS and (end.exit_code or one.kind != "init"):
                 yield _Failing(one, end)
-        elif one.is_running and not one.ready and one.kind != "init":
+        elif end is None and one.waiting.get("reason") == "CrashLoopBackOff":
+            yield _Failing(one, None, unrecorded=True)
+        elif one.is_running and not one.ready:
             started = one.started_at
-            if started is None or snapshot.clock - started > _STARTING:
+            if started is None or snapshot.clock - started > (_STARTING if one.kind != "init" else _STUCK):
                 yield _Failing(one, None)
+
+
+def _at_work(failing: _Failing, verdict: _Verdict) -> bool:
+    """Whether an init container that runs is not shown to fail again and again at one thing."""
+    if failing.ended:
+        return False
+    if verdict.meaning is None or verdict.meaning.what in _WAITED_FOR:
+        return True
+    found = [one for one in _understood(verdict.said.lines) if one.what == verdict.meaning.what]
+    return len({one.line.block for one in found}) < 2
 
 
 def _said(snapshot: Snapshot, failing: _Failing) -> Iterator[_Said]:
@@ -236,8 +286,8 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
         line = decisive_of(said.lines)
         if line is None:
             continue
-        found = _meant(said, line, ended=failing.end is not None)
-        if failing.end is None and _survived(found):
+        found = _meant(said, line, ended=failing.ended, one=failing.one)
+        if not failing.ended and _survived(found):
             found = _Verdict(said, found.line, None, near=False)
         if found.meaning is not None:
             return found
@@ -250,12 +300,20 @@ def _survived(verdict: _Verdict) -> bool:
     """Whether a program that still runs has left this line behind: it serves since, or said much more."""
     lines, line = verdict.said.lines, verdict.line
     later = [one for one in lines if one.number > line.number and one.block != line.block]
-    return len(later) > _LATER or any(one.weight <= PLAIN and _SERVES.search(one.text) for one in later)
+    if len(later) > _LATER or any(one.weight <= PLAIN and _SERVES.search(one.text) for one in later):
+        return True
+    if verdict.meaning is None or len(later) <= _QUIET or any(one.weight >= WEAK for one in later):
+        return False
+    # Said once, and nothing but calm since.
+    said = [one for one in _understood(lines) if one.what == verdict.meaning.what]
+    return len({one.line.block for one in said}) == 1
 
 
-def _meant(said: _Said, line: Line, *, ended: bool) -> _Verdict:
+def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _Verdict:
     """The meaning of the decisive line or of the entry around it; failing that, of the last complaint."""
-    all_found = _understood(said.lines)
+    all_found = [
+        each for each in _understood(said.lines) if not each.attributes.get("bare") or given(one, each)
+    ]
     last = said.lines[-1].number
     order = {id(one): place_ for place_, one in enumerate(all_found)}
 
@@ -263,22 +321,86 @@ def _meant(said: _Said, line: Line, *, ended: bool) -> _Verdict:
         apart = abs(one.line.number - line.number)
         return one.line.block == line.block or apart <= (_NEAR if line.weight > PLAIN else _NEAR + 2)
 
-    close = [one for one in all_found if near(one)]
+    close = [one for one in all_found if near(one) and not _apart(said.lines, one, line)]
     if close:
         exact = [one for one in close if one.line.number == line.number]
         pool = exact or close
-        best = min(pool, key=lambda one: (-one.line.weight, order[id(one)]))
-        return _Verdict(said, line if exact else best.line, _merged(best, close), near=True)
+        best = _first_cause(min(pool, key=lambda one: (-one.line.weight, order[id(one)])), all_found)
+        # What an entry before the end says may be its reason, and may be another matter.
+        plain = (best.line.block == line.block or line.weight < ERROR) and not remark(best.line)
+        plain = plain or (best.line.weight >= ERROR and (_open(line) or _shared(best.line, line)))
+        shown = line if exact and best in exact else best.line
+        return _Verdict(said, shown, _merged(best, close), near=plain)
     tail = [
         one
         for one in all_found
-        if last - one.line.number < _TAIL or (one.line.weight >= ERROR and last - one.line.number < 4 * _TAIL)
+        if not _apart(said.lines, one, line)
+        and (
+            last - one.line.number < _TAIL
+            or (one.line.weight >= ERROR and last - one.line.number < 4 * _TAIL)
+        )
     ]
     # A panic that no rule knows is its own story; a remark before it is not.
     if tail and (line.weight < FATAL or not ended):
         best = max(tail, key=lambda one: (one.line.weight, one.line.number, -order[id(one)]))
         return _Verdict(said, best.line, _merged(best, tail), near=False)
     return _Verdict(said, line, None, near=False)
+
+
+def _unsure(meaning: Meaning | None) -> bool:
+    """Whether the line says what happened without saying to what, so that it may mean something else."""
+    if meaning is None:
+        return False
+    nameless = meaning.what in ("permission-denied", "file-missing") and not _SAYS_WHAT.search(
+        meaning.line.text
+    )
+    return nameless or bool(meaning.attributes.get("unsure"))
+
+
+def _apart(lines: Iterable[Line], meaning: Meaning, line: Line) -> bool:
+    """Whether what ended the program is another matter than what an entry before or after it says.
+
+    A fault of the program itself stands alone. Any other error is explained by a mere remark only if it
+    leaves its reason open, or if both speak of the same thing.
+    """
+    same = meaning.line.block == line.block or meaning.line.number == line.number
+    if goes_on(meaning.line.text) and not (same and line.weight >= ERROR):
+        return True
+    if same or line.weight < WEAK:
+        return False
+    if _OWN_STORY.search(line.text):
+        return True
+    if line.weight < ERROR or _open(line) or _shared(meaning.line, line):
+        return False
+    return remark(meaning.line) or _went_on(lines, meaning.line, line)
+
+
+def _open(line: Line) -> bool:
+    """Whether a line leaves the reason of the end to those before it."""
+    return bool(_LEAVES_OPEN.search(line.text)) or len(_WORD.findall(line.text)) < _WORDS
+
+
+def _shared(one: Line, other: Line) -> bool:
+    return any(len(word) > _WORDS for word in subjects(one.text) & subjects(other.text))
+
+
+def _went_on(lines: Iterable[Line], one: Line, other: Line) -> bool:
+    """Whether the program said something calm between two complaints."""
+    between = sorted((one.number, other.number))
+    return any(
+        between[0] < each.number < between[1]
+        and each.weight <= PLAIN
+        and each.block not in (one.block, other.block)
+        and each.text.strip()
+        for each in lines
+    )
+
+
+def _first_cause(best: Meaning, others: Iterable[Meaning]) -> Meaning:
+    """A lease is lost because the API server does not answer, if it does not."""
+    if best.what != "leader-election-lost":
+        return best
+    return next((one for one in others if one.what == "kubernetes-api-unreachable"), best)
 
 
 def _merged(best: Meaning, others: Iterable[Meaning]) -> Meaning:
@@ -295,7 +417,7 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
     line, said, one = verdict.line, verdict.said, failing.one
     text = " ".join(line.text.split())[:300]
     where = f"{said.source}, line {line.number}" if said.whole else f"{said.source}, {_from_end(said, line)}"
-    own = failing.ended_itself and verdict.near
+    own = failing.ended_itself and verdict.near and not failing.unrecorded and not _unsure(verdict.meaning)
     common = {"line": text, "number": str(line.number), "log": said.log}
     if failing.end is not None:
         common["exit_code"] = str(failing.end.exit_code)
@@ -342,5 +464,5 @@ def said(text: str) -> tuple[str, str]:
     line = decisive_of(lines)
     if line is None:
         return "", ""
-    verdict = _meant(_Said("current", "log", lines, whole=True), line, ended=True)
+    verdict = _meant(_Said("current", "log", lines, whole=True), line, ended=True, one=None)
     return verdict.line.text.strip(), verdict.meaning.what if verdict.meaning else ""

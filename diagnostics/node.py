@@ -77,6 +77,7 @@ _USED = lazy(
 )
 _OUT_OF = lazy(r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)")
 _PREDICATE = lazy(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
+_WHY_NO_DEVICE = lazy(r"due to (?:rpc error: code = \w+ desc = )?(.+?),? which is unexpected")
 _DEVICES = lazy(
     r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. "
     r"Requested: (\d+), Available: (\d+)"
@@ -102,6 +103,8 @@ _PREDICATES = (
     "UnexpectedPredicateFailureType",
     "PredicateFailed",
 )
+# What the managers of exclusive CPUs and of memory say: no device is meant.
+_POLICY = lazy(r"not enough cpus available|\[(?:cpu|memory) ?manager\]", re.IGNORECASE)
 _TOPOLOGY = ("TopologyAffinityError", "SMTAlignmentError", "EmptyPodSharedPoolError")
 _OF_OTHERS = frozenset(
     {
@@ -111,13 +114,13 @@ _OF_OTHERS = frozenset(
             "AppArmor",
             "Evicted",
             "Terminated",
-            "NodeLost",
             "Forbidden",
         ),
         *("NodeShutdown", "Shutdown", "ProcMount", "SeccompProfile", "HostNetwork", "Unschedulable"),
     }
 )
 """Reasons of a failed pod that other stages know, or that are no failure."""
+_SIGNALS = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "pids"}
 _RESOURCES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 
 
@@ -165,7 +168,9 @@ def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield from _gone(pod, trouble)
         return
     plain = _PREFIX.sub("", message)
-    if reason == "Evicted":
+    if reason == "NodeLost" and trouble:
+        yield from _lost(snapshot, pod, trouble)
+    elif reason == "Evicted":
         yield from _evicted(snapshot, pod, message)
     elif reason.startswith("OutOf"):
         yield from _rejected(snapshot, pod, reason, plain, _numbers(plain))
@@ -173,6 +178,9 @@ def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield from _rejected(snapshot, pod, reason, plain, _predicate(reason, plain))
     elif reason == "UnexpectedAdmissionError" and "preempt" in plain:
         yield from _rejected(snapshot, pod, reason, plain, _unpreempted(plain))
+    elif reason == "UnexpectedAdmissionError" and _POLICY.search(plain):
+        values = {"reason": reason, "node": node_name(pod), "detail": plain}
+        yield _said(pod, "node.topology-rejected", message, values)
     elif reason == "UnexpectedAdmissionError":
         yield _device(pod, plain)
     else:
@@ -228,10 +236,14 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
         return
     low = _LOW.search(message)
     if not low:
+        if "exceed" not in message:  # its own limits: the stage lifecycle tells of them
+            values = {"reason": "Evicted", "detail": " ".join(message.split())[:160], "node": node}
+            yield _said(pod, "node.pod-failed", message, values)
         return
-    values = {"resource": low[1], "node": node, "kind": _kind(low[1])}
+    resource = _SIGNALS.get(low[1], low[1])
+    values = {"resource": resource, "node": node, "kind": _kind(resource)}
     values["field"] = (
-        "memory" if low[1] == "memory" else "ephemeral-storage" if values["kind"] == "disk" else ""
+        "memory" if resource == "memory" else "ephemeral-storage" if values["kind"] == "disk" else ""
     )
     if threshold := _THRESHOLD.search(message):
         values |= {"threshold": threshold[1], "quantity_left": threshold[2].rstrip(".")}
@@ -329,7 +341,8 @@ def _predicate(reason: str, message: str) -> dict[str, str]:
 
 
 def _device(pod: Body, message: str) -> Symptom:
-    values = {"node": node_name(pod), "detail": message}
+    why = _WHY_NO_DEVICE.search(message)
+    values = {"node": node_name(pod), "detail": why[1] if why else message}
     if found := _DEVICES.search(message):
         values |= {"resource": found[1], "requested": found[2], "available": found[3]}
     return _said(pod, "node.device-failed", message, values)

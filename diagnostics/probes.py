@@ -35,6 +35,7 @@ _PROBE = (
     "budget",
     "grace",
     "declared",
+    "asked_host",
     "other_port",
     "other_port_name",
     "listens_on",

@@ -11,7 +11,7 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
 from . import _silence as silence
-from ._blocked import progressed, standing_events, waits_for_start
+from ._blocked import network_condition, progressed, standing_events, waits_for_start
 from ._sandbox_text import read_sandbox
 
 _FAILED = (
@@ -57,7 +57,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "sandbox.unexplained": SymptomKind(
         "The pod waits on its node before its first container, and nothing that can be read says why.",
-        ("node", "since", "awaited"),
+        ("node", "since", "awaited", "told", "teller"),
     ),
     "sandbox.devices-not-prepared": SymptomKind(
         "The driver could not prepare the devices of a resource claim.", ("why", "node", "resource_claim")
@@ -155,6 +155,18 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if waits_for_start(pod):
         yield from _sandbox(snapshot, pod)
         yield from _devices(snapshot, pod)
+    elif not network_condition(pod):
+        yield from _between(snapshot, pod)
+
+
+def _between(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    """All that can be said when nothing follows the init containers; where the condition is, images tells."""
+    since, image = silence.between(snapshot, pod)
+    if since:
+        node = str((pod.get("spec") or {}).get("nodeName") or "")
+        attributes = {"node": node, "since": since, "awaited": image}
+        text = f"all init containers have ended, and no container was made for {since} after them"
+        yield Symptom("sandbox.unexplained", POD, "pod.status.initContainerStatuses", text, attributes)
 
 
 def _sandbox(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
@@ -223,6 +235,11 @@ def _unexplained(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
     """All that can be said of a pod that waits on its node when nothing tells why."""
     if since := silence.unexplained(snapshot, pod):
         attributes = {"node": node, "since": since, "awaited": silence.awaited(pod)}
+        if said := silence.unknown(snapshot):
+            attributes["told"] = f"{said.reason}: {' '.join(said.message.split())[:140]}"
+            attributes["teller"] = said.component or "an event"
+            yield Symptom("sandbox.unexplained", POD, said.source, said.message, attributes, said.time)
+            return
         text = f"no container was made for {since}, and no event that can be read says why"
         yield Symptom("sandbox.unexplained", POD, "pod.status.containerStatuses", text, attributes)
 
@@ -322,6 +339,8 @@ def _addresses(snapshot: Snapshot, node: str) -> tuple[dict[str, str], tuple[tup
         and (one.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
         for one in items
     )
+    if not held:
+        return {}, ()  # the pods of the node are not among those that are known
     found = {"siblings": str(held)}
     text = f"{held} pods on {node} hold an address"
     if cidr := ((node_of(snapshot) or {}).get("spec") or {}).get("podCIDR"):

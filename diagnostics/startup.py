@@ -48,7 +48,16 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
                 "user",
                 "device",
             ),
-            *("why", "architecture", "interpreter", "carriage_return", "limit", "suggested_limit", "earlier"),
+            *(
+                "why",
+                "architecture",
+                "interpreter",
+                "carriage_return",
+                "windows",
+                "limit",
+                "suggested_limit",
+                "earlier",
+            ),
             *("short", "unit_slip", "script_volume", "script_kind", "nopatch", "shell_form", *_PLACE),
         ),
     ),
@@ -65,6 +74,15 @@ _WAITING = frozenset(
     {
         *("CreateContainerError", "RunContainerError", "StartError", "ContainerCannotRun"),
         *("PreCreateHookError", "PreStartHookError"),
+    }
+)
+# A reason that no stage knows, of a later kubelet or of another one: its name says that something failed.
+_FAILURE = lazy(r"(?i)err|fail|invalid|refus|forbid|denied|gone|unavail|missing|exceed|unsupported")
+_KNOWN = frozenset(
+    {
+        *("CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull"),
+        *("ImageInspectError", "RegistryUnavailable", "SignatureValidationFailed", "PostStartHookError"),
+        *("CreateContainerConfigError", "RunInitContainerError", "KillContainerError", "KillPodSandboxError"),
     }
 )
 _ENDED = frozenset({"StartError", "ContainerCannotRun"})
@@ -159,6 +177,8 @@ def _said(one: Container, events: list[Event]) -> Iterator[_Said]:
     reason, message = str(waiting.get("reason") or ""), str(waiting.get("message") or "")
     if message and (reason in _WAITING or (reason == "" and is_runtime_text(message))):
         yield _Said(message, f"{one.status_path}.state.waiting", reason)
+    if reason not in _KNOWN and reason not in _WAITING and _FAILURE.search(reason):
+        yield _Said(f"{reason}: {message}".strip(": "), f"{one.status_path}.state.waiting", reason)
     for path, end in (("state", one.terminated), ("lastState", one.last_terminated)):
         text = str(end.get("message") or "")
         if text and (
@@ -344,6 +364,7 @@ def _logged(
         "architecture": str(info.get("architecture") or "") if problem == "format" else "",
         "interpreter": details.get("interpreter", ""),
         "carriage_return": "true" if details.get("cr") else "",
+        "windows": details.get("interpreter", "") if details.get("cr") else "",
         **place(snapshot, one),
     }
     if via == "shell":
@@ -399,12 +420,13 @@ def _hook(snapshot: Snapshot, one: Container, events: list[Event]) -> Symptom | 
     about = [event for event in events if event.container == one.name]
     failed = next((event for event in reversed(about) if event.reason == "FailedPostStartHook"), None)
     stated = waiting.get("reason") == "PostStartHookError"
-    if not handler or not (stated or failed):
+    if not (stated or (handler and failed)):
         return None
+    handler = handler or {}
     text = str(waiting.get("message") or "") if stated else ""
     message = text or (failed.message if failed else "") or "PostStartHookError"
     attributes = {
-        "hook": _hook_words(handler),
+        "hook": _hook_words(handler) if handler else "",
         "reason": str(waiting.get("reason") or ""),
         "why": _hook_why(text or (failed.message if failed else "")),
         **place(snapshot, one),
@@ -416,7 +438,9 @@ def _hook(snapshot: Snapshot, one: Container, events: list[Event]) -> Symptom | 
         message.strip(),
         {key: value for key, value in attributes.items() if value},
         past=is_over(one, snapshot.clock),
-        notes=((f"postStart {_hook_words(handler)}", f"{one.spec_path}.lifecycle.postStart"),),
+        notes=((f"postStart {_hook_words(handler)}", f"{one.spec_path}.lifecycle.postStart"),)
+        if handler
+        else (),
     )
 
 

@@ -37,7 +37,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "storage.claim-missing": SymptomKind(
         "The pod names a claim that does not exist.",
-        ("claim", "volume", "nearest", "unlike", "existing", "template"),
+        ("claim", "volume", "nearest", "unlike", "existing", "template", "elsewhere"),
     ),
     "storage.claims-unbound": SymptomKind(
         "A claim is not bound, and the claims cannot be read.", ("claims",)

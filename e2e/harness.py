@@ -319,6 +319,7 @@ def _bash(script: str | None, name: str, values: Mapping[str, str]) -> None:
         text=True,
         check=False,
         timeout=300,
+        cwd=Path(__file__).parent,  # scripts take their stubs from here
         env={**os.environ, **values},
     )
     if done.returncode:

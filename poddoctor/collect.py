@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from poddoctor.model import Absent, Answer, Found, Read, Snapshot, Target, Unknown, merge, unanswered
 from poddoctor.pod.clock import true_time
@@ -89,15 +90,31 @@ def _wanted(snapshot: Snapshot) -> Iterable[Read]:
 
 def _ask(source: Source, reads: Sequence[Read]) -> dict[Read, Answer]:
     answers = source.ask(reads) if reads else {}
-    return {read: _normal(read, answer) for read, answer in answers.items()}
+    return {read: normal(read, answer) for read, answer in answers.items()}
 
 
-def _normal(read: Read, answer: Answer) -> Answer:
-    """A log that is kubelet's error is no log: it is gone, or there never was one."""
+def normal(read: Read, answer: Answer) -> Answer:
+    """A log that is kubelet's error is no log; a null in a list is no element, whoever wrote it."""
     if read.verb != "log":
-        return answer
+        return replace(answer, body=_without_nulls(answer.body)) if isinstance(answer, Found) else answer
     if isinstance(answer, Found) and isinstance(answer.body, str) and is_log_error(answer.body):
         return Unknown("expired", answer.body.strip())
     if isinstance(answer, Unknown) and answer.why == "error" and _NO_LOG.search(answer.message):
         return Absent(answer.message)
     return answer
+
+
+def _without_nulls(body: Any) -> Any:
+    """The body without the nulls in its lists; the same object where there is none."""
+    if isinstance(body, dict):
+        changed = {
+            key: new
+            for key, value in body.items()
+            if isinstance(value, (dict, list)) and (new := _without_nulls(value)) is not value
+        }
+        return {**body, **changed} if changed else body
+    if isinstance(body, list):
+        kept = [_without_nulls(one) for one in body if one is not None]
+        same = len(kept) == len(body) and all(new is old for new, old in zip(kept, body, strict=True))
+        return body if same else kept
+    return body

@@ -251,7 +251,8 @@ def _outranked(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _hides(precise: Finding, general: Finding) -> bool:
-    if general.cause.id not in precise.cause.outranks or precise.standing != general.standing:
+    outranked = {general.cause.id, f"{general.cause.family}/*"} & {*precise.cause.outranks}
+    if not outranked or precise.standing != general.standing:
         return False
     mine, theirs = precise.subjects[0], general.subjects[0]
     return mine == theirs or "container" not in (mine.kind, theirs.kind) or POD in (mine, theirs)

@@ -56,7 +56,8 @@ class _Tail:
     def ask(self, reads: Sequence[Read]) -> Mapping[Read, Answer]:
         asked = {read: self._tailed(read) for read in reads}
         fresh = [read for read in asked.values() if read not in self._known]
-        self._known.update(self._cluster.ask(fresh) if fresh else {})
+        answers = self._cluster.ask(fresh) if fresh else {}
+        self._known.update({read: collect.normal(read, answer) for read, answer in answers.items()})
         return {read: self._known[tailed] for read, tailed in asked.items()}
 
     def _tailed(self, read: Read) -> Read:

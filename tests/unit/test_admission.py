@@ -156,6 +156,23 @@ def test_events_of_an_earlier_object_of_the_same_name_are_not_its_own() -> None:
     assert not findings("statefulset", {"spec": {"replicas": 1}}, events)
 
 
+@pytest.mark.parametrize(
+    ("reason", "count", "started", "told"),
+    [
+        ("MissSchedule", 5, "2026-05-04T03:00:00Z", True),
+        ("MissSchedule", 1, "2026-05-04T03:00:00Z", False),
+        ("JobAlreadyActive", 9, "2026-05-04T03:00:00Z", True),
+        ("JobAlreadyActive", 9, "2026-05-04T11:30:00Z", False),
+        ("SawCompletedJob", 9, "2026-05-04T03:00:00Z", False),
+    ],
+)
+def test_starts_that_are_left_out(reason: str, count: int, started: str, told: bool) -> None:
+    said = {**event("it was left out", reason=reason), "count": count}
+    body = {"spec": {"jobTemplate": {}}, "status": {"lastScheduleTime": started}}
+    found = findings("cronjob", body, {("CronJob", "web"): [said]})
+    assert first(found) == ("admission/cronjob-not-starting" if told else "")
+
+
 def test_a_cronjob_that_created_a_job_since_is_well() -> None:
     events = {("CronJob", "web"): [event("Error creating job: " + STANDARD, ago=600)]}
     body = {"spec": {"jobTemplate": {}}, "status": {"lastScheduleTime": "2026-05-04T11:59:00Z"}}
@@ -183,6 +200,10 @@ def test_the_nearest_service_account_is_named() -> None:
     accounts = [{"metadata": {"name": "api"}}, {"metadata": {"name": "default"}}]
     found = findings("deployment", {"spec": {}}, events, replicasets=[replicaset()], serviceaccounts=accounts)
     assert "did you mean api?" in found[0].title
+    events = {("ReplicaSet", "web-5d9c"): [event("Error creating: " + text, uid="r1")]}
+    accounts.append({"metadata": {"name": "apl"}})
+    found = findings("deployment", {"spec": {}}, events, replicasets=[replicaset()], serviceaccounts=accounts)
+    assert "did you mean" not in found[0].title  # it was made since
 
 
 def test_a_pod_asks_for_nothing_here() -> None:

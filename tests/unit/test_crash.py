@@ -432,3 +432,21 @@ def test_a_meagre_status_breaks_nothing(missing: str) -> None:
     body = pod({}, {"state": None, "lastState": None})
     del body["status"][missing]
     assert found(body) == []
+
+
+@pytest.mark.parametrize("code", [134, 139])
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        (
+            "Unhandled exception. System.ArgumentNullException: Value cannot be null.",
+            {"crash/application-error"},
+        ),
+        ("terminate called after throwing an instance of 'std::bad_alloc'", {"crash/aborted"}),
+        ("Segmentation fault (core dumped)", {"crash/aborted", "crash/segmentation-fault"}),
+    ],
+)
+def test_unhandled_exception_of_dotnet_is_no_native_fault(code: int, log: str, cause: set[str]) -> None:
+    body = pod({}, {"state": BACK_OFF, "lastState": ended(code)})
+    found = engine.diagnose(snapshot(body, [], log)).findings
+    assert found[0].cause.id in cause

@@ -9,7 +9,7 @@ import pytest
 from poddoctor.diagnostics._reference import parse, wrong_with
 
 from poddoctor import engine
-from poddoctor.model import Absent, Answer, Found, Read, Snapshot, Target
+from poddoctor.model import Absent, Answer, Found, Read, Report, Snapshot, Target
 from poddoctor.pod.reads import get, pod_events_read, pod_read
 
 CLOCK = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -85,6 +85,7 @@ def first(
         ("failed to extract layer sha256:0: write /x: no space left on device", "image/node-disk-full"),
         ('media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.0, please rebuild the image as OCI', "image/unsupported-manifest"),
         ("something that nobody has seen before", "image/pull-failed"),
+        ('failed to pull and unpack image "{image}": failed to copy: httpReadSeeker: failed open: unexpected status code https://h/v2/a/blobs/sha256:00: 403 Forbidden', "image/download-interrupted"),
     ],
 )  # fmt: skip
 def test_texts(message: str, cause: str) -> None:
@@ -189,3 +190,57 @@ def test_references(image: str, parts: tuple[str, ...]) -> None:
 )
 def test_invalid_references(image: str) -> None:
     assert wrong_with(image)
+
+
+def with_volume(message: str, image: str) -> Report:
+    """A pod that waits for the image of its container, with a volume that shows an image."""
+    spec = {
+        "nodeName": "n1",
+        "containers": [{"name": "app", "image": "shop/web:2"}],
+        "volumes": [{"name": "model", "image": {"reference": image}}],
+    }
+    waiting = {"reason": "ImagePullBackOff", "message": message}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "app", "state": {"waiting": waiting}}]}
+    pod = {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": spec, "status": status}
+    empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
+    return engine.diagnose(Snapshot(empty.target, {pod_read(empty): Found(pod)}, CLOCK))
+
+
+@pytest.mark.parametrize(
+    ("named", "subject", "title"),
+    [("shop/model:9", "pod", '"9" of shop/model'), ("shop/web:2", "container", '"2" of shop/web')],
+)
+def test_the_image_of_a_volume_is_not_the_container_s(named: str, subject: str, title: str) -> None:
+    text = f'Back-off pulling image "{named}": ErrImagePull: docker.io/{named}: not found'
+    found = with_volume(text, "shop/model:9").findings[0]
+    assert (found.cause.id, found.subjects[0].kind) == ("image/tag-not-found", subject)
+    assert title in found.title
+    assert any("set image" in step.run for step in found.steps) is (subject == "container")
+
+
+def test_an_image_for_another_windows() -> None:
+    text = "hcs::CreateComputeSystem app: The container operating system does not match the host operating system."
+    assert first(text, reason="RunContainerError") == "image/no-matching-platform"
+    assert "image/" not in first(
+        "hcs::CreateComputeSystem app: The parameter is incorrect.", reason="RunContainerError"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "secrets", "confidence"),
+    [
+        ("unauthorized: authentication required", None, "certain"),
+        ("unauthorized: authentication required", {"registry": {}}, "likely"),
+        ("unauthorized: incorrect username or password", {"registry": {}}, "certain"),
+    ],
+)
+def test_a_secret_that_nobody_saw_may_be_none(words: str, secrets: Any, confidence: str) -> None:
+    spec: dict[str, Any] = {"nodeName": "n1", "containers": [{"name": "app", "image": "h.example.com/a:1"}]}
+    if secrets:
+        spec["imagePullSecrets"] = [{"name": name} for name in secrets]
+    waiting = {"reason": "ErrImagePull", "message": words}
+    status = {"phase": "Pending", "containerStatuses": [{"name": "app", "state": {"waiting": waiting}}]}
+    pod = {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}, "spec": spec, "status": status}
+    empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
+    found = engine.diagnose(Snapshot(empty.target, {pod_read(empty): Found(pod)}, CLOCK)).findings
+    assert [(one.cause.id, one.confidence) for one in found] == [("image/credentials-rejected", confidence)]

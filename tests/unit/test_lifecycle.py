@@ -135,7 +135,9 @@ def test_the_runtime_cannot_kill() -> None:
 )
 def test_who_had_it_deleted(reason: str, cause: str) -> None:
     target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "…"}
-    assert findings(pod({"conditions": [target]}, deleted(5)))[0].cause.id == f"lifecycle/{cause}"
+    found = findings(pod({"conditions": [target]}, deleted(5)))[0]
+    assert found.cause.id == f"lifecycle/{cause}"
+    assert "cordoned" not in found.title  # nobody has seen the node
 
 
 @pytest.mark.parametrize(

@@ -275,3 +275,162 @@ def test_container_name_is_no_host() -> None:
     text = 'nginx: [emerg] host not found in upstream "php-fpm" in /etc/nginx/conf.d/default.conf:12'
     finding = diagnosed(text, spec=spec, others={services_read("shop"): Found({"items": []})})[0]
     assert finding.attributes["sibling_host"] == "php-fpm"
+
+
+REFUSED = "dial tcp 10.0.0.1:5432: connect: connection refused"
+TRACE = 'Traceback (most recent call last):\n  File "/app/m.py", line 9, in push\n    s.connect()\n'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # A fault of the program itself is its own story, whatever it survived before.
+        f"WARN {REFUSED}, retrying in 1s\npanic: runtime error: index out of range [3] with length 2\n\ngoroutine 1 [running]:",
+        f"2026/11/24 11:57:34 ERROR {REFUSED}\npanic: runtime error: invalid memory address or nil pointer dereference",
+        f"ERROR:root:{REFUSED}\n{TRACE}TypeError: unsupported operand type(s)",
+        f"{TRACE}KeyError: 'refund'\nFailed to export traces to otel:4317: connection refused",
+        "[warn] /etc/app/extra.conf: No such file or directory\napp: queue.c:88: pop: Assertion `q->len > 0' failed.",
+        # A remark that says that the program goes on, and an end that speaks of something else.
+        f'{{"level":"WARN","msg":"redis away, caching disabled","err":"{REFUSED}"}}\n{{"level":"ERROR","msg":"tenant map is empty"}}',
+        "WARN could not read /root/.netrc: permission denied\nINFO cluster size 3\nERROR quorum lost: 1 of 3 voters",
+        "ERROR telemetry: lookup telemetry.example.com: no such host\nINFO loading\nFATAL checksum differs",
+        f"ERROR:root:push failed\n{TRACE}ConnectionRefusedError: [Errno 111] Connection refused\nINFO:root:started\nCRITICAL:root:no map",
+        "11:57 WARN push failed\njava.net.ConnectException: Connection refused\n\tat a.B.c(B.java:1)\n11:58 INFO up\n11:59 ERROR no map",
+        "ModuleNotFoundError: No module named 'uvloop' (optional, ignored)\nFATAL partition map incomplete",
+        "INFO environment variable LOG_LEVEL is not set, using default info\nINFO bye",
+        # What a server says of its clients, a help text of its options, a report of what a test expected.
+        '2026-11-24 11:57:33.312 UTC [61] FATAL:  role "root" does not exist\n2026-11-24 11:57:34.312 UTC [1] LOG:  shut down',
+        "2026-11-24T11:57:31.3Z 12 [Note] [MY-010926] [Server] Access denied for user 'shop'@'10.244.1.9'",
+        '{"level":"warn","msg":"rejected connection","error":"remote error: tls: bad certificate"}',
+        "boom in plugin\nUsage of app:\n  -token string\n    \trequired if environment variable APP_TOKEN is not set",
+        "E       AssertionError: assert 'Permission denied' in 'ok'\n1 failed, 12 passed",
+        # A value that nothing shows to be configuration.
+        f"{TRACE}ValueError: invalid literal for int() with base 10: 'abc'",
+        f"{TRACE}json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)",
+        'processing batch 12\nline 7: strconv.Atoi: parsing "12,5": invalid syntax',
+    ],
+)  # fmt: skip
+def test_another_matter_is_no_cause(text: str) -> None:
+    assert [one.cause.id for one in diagnosed(text)] == ["crash/application-error"]
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        (f"attempt 2: {REFUSED}\ngiving up: database not available\npanic: no database\n\ngoroutine 1 [running]:", "dependency-refused"),
+        ("Error: connect ECONNREFUSED 10.0.0.3:5432\n    at a (b.js:1:2)\nError: could not start server", "dependency-refused"),
+        ("A network-related or instance-specific error occurred while establishing a connection", "dependency-unreachable"),
+        ("permission denied for table orders", "dependency-rejected-credentials"),
+        ("git@git.example.com: Permission denied (publickey).", "dependency-rejected-credentials"),
+        ("ClientError: An error occurred (403) when calling the HeadBucket operation: Forbidden", "dependency-rejected-credentials"),
+        ("IllegalStateException: failed to obtain node locks: Caused by AccessDeniedException: /data/node.lock", "permission-denied"),
+        ("Cannot write to /var/solr as 8983:8983", "permission-denied"),
+        ("Error: Database needs bootstrapping or is older than 1.0", "database-schema-mismatch"),
+        ("java.sql.SQLException: No suitable driver found for jdbc:postgresql://db:5432/shop", "module-missing"),
+        ("The module proj was not found.", "module-missing"),
+        ("NoSuchElementException: SRCFG00014: The config property shop.url is required but it could not be found", "environment-variable-missing"),
+        ("requirement failed: advertised.listeners cannot use the nonroutable meta-address 0.0.0.0", "configuration-invalid"),
+        (f"{TRACE}    port = int(os.environ['PORT_X'])\nValueError: invalid literal for int() with base 10: 'abc'", "configuration-invalid"),
+        (
+            ('E1 00:00:00.0 1 l.go:1] error retrieving: Get "https://10.96.0.1:443/apis/apps/v1/x": dial tcp: i/o timeout\n'
+            'E1 00:00:09.0 1 main.go:1] "problem running manager" err="leader election lost"'),
+            "kubernetes-api-unreachable",
+        ),
+    ],
+)  # fmt: skip
+def test_what_leaves_its_reason_open(text: str, cause: str) -> None:
+    assert diagnosed(text)[0].cause.id == f"logs/{cause}"
+
+
+def test_a_line_without_a_name_is_not_certain() -> None:
+    for text in ("Cannot write to /var/solr as 8983:8983", "ERROR permission denied for host bob"):
+        assert diagnosed(text)[0].confidence == "likely"
+
+
+def test_value_that_the_pod_gives() -> None:
+    text = f"{TRACE}ValueError: invalid literal for int() with base 10: 'four'"
+    app = {"name": "app", "image": "acme/api:1", "env": [{"name": "WORKERS", "value": "four"}]}
+    first = diagnosed(text, spec={"containers": [app]})[0]
+    assert (first.cause.id, first.confidence) == ("logs/configuration-invalid", "certain")
+    assert "WORKERS" in first.title
+
+
+@pytest.mark.parametrize(
+    ("security", "why"),
+    [
+        ({"capabilities": {"drop": ["ALL"]}}, "its capabilities are dropped (ALL)"),
+        ({"runAsUser": 1000}, "it runs as user 1000, not as root"),
+        ({}, ""),
+    ],
+)
+def test_entrypoint_that_wants_to_be_root(security: Mapping[str, Any], why: str) -> None:
+    app = {"name": "app", "image": "acme/api:1", "securityContext": security}
+    for text in (
+        "su-exec: setgroups: Operation not permitted",
+        'error: failed switching to "postgres": operation not permitted',
+        "[emerg] 29#29: setgid(101) failed (1: Operation not permitted)",
+        "chown: changing ownership of '/data': Operation not permitted",
+    ):
+        first = diagnosed(text, spec={"containers": [app]})[0]
+        assert first.cause.id == "logs/permission-denied"
+        assert "wants to change" in first.title
+        assert why in first.title
+
+
+def test_container_without_a_recorded_end() -> None:
+    status = {"restartCount": 5, "ready": False, "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+    first = diagnosed(f"FATAL {REFUSED}", status=status)[0]
+    assert (first.cause.id, first.confidence) == ("logs/dependency-refused", "likely")
+    first = diagnosed("panic: boom", status=status)[0]
+    assert (first.cause.id, first.confidence) == ("crash/application-error", "likely")
+
+
+@pytest.mark.parametrize(("calm", "found"), [(0, True), (3, True), (20, False)])
+def test_one_old_complaint_of_a_program_that_runs(calm: int, found: bool) -> None:
+    text = "ERROR export: x509: certificate has expired" + "\nINFO request ok" * calm
+    status = {"ready": False, "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}}}
+    assert any(one.cause.id == "logs/certificate-expired" for one in diagnosed(text, status=status)) == found
+
+
+@pytest.mark.parametrize(("times", "found"), [(1, False), (2, True)])
+def test_init_container_that_fails_again_and_again(times: int, found: bool) -> None:
+    text = 'ERROR password authentication failed for user "app"\nretrying in 5s\n' * times
+    pod_spec = {"initContainers": [{"name": "app", "image": "acme/api:1"}], "containers": []}
+    body = {"name": "app", "ready": False, "state": {"running": {"startedAt": "2025-12-31T23:00:00Z"}}}
+    pod = {
+        "metadata": {"name": "api-1", "namespace": "shop", "uid": "u"},
+        "spec": pod_spec,
+        "status": {"phase": "Pending", "initContainerStatuses": [body]},
+    }
+    findings = diagnosed(text, others={pod_read(Snapshot(TARGET, {}, CLOCK)): Found(pod)})
+    assert any(one.cause.id.startswith("logs/") for one in findings) == found
+
+
+def test_caller_is_not_the_other_side() -> None:
+    text = (
+        "[php:error] [client 10.244.1.1:4022] Access denied for user 'wp'@'10.244.1.7' (using password: YES)"
+    )
+    assert "4022" not in diagnosed(text)[0].title
+    text = (
+        'caller=node_exporter.go:223 level=error err="listen tcp 0.0.0.0:9100: bind: address already in use"'
+    )
+    assert "9100" in diagnosed(text)[0].title
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[ExceptionHandler] Nest can't resolve dependencies of the OrdersService (?).",
+        "Cannot resolve reference to bean 'entityManagerFactory' while setting bean property",
+        "npm ERR! ERESOLVE unable to resolve dependency tree",
+        "Error: Could not resolve com.acme.Widget",
+    ],
+)
+def test_what_is_resolved_is_a_host(text: str) -> None:
+    assert diagnosed(text)[0].cause.id == "crash/application-error"
+    for other in (
+        "Could not resolve host: db.example",
+        "cannot resolve db.example:5432",
+        "unable to resolve address db",
+    ):
+        assert diagnosed(f"Error: {other}")[0].cause.id == "logs/dependency-not-resolved"

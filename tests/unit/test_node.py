@@ -235,3 +235,27 @@ def test_bound_and_never_picked_up() -> None:
 def test_a_pod_whose_state_is_unknown() -> None:
     body = bound([{"type": "Ready", "status": "Unknown", "lastTransitionTime": ago(300)}], phase="Unknown")
     assert findings(body)[0].cause.id == "node/node-not-ready"
+
+
+@pytest.mark.parametrize(
+    ("reason", "message", "cause"),
+    [
+        ("UnexpectedAdmissionError", "Allocate failed due to not enough cpus available to satisfy request",
+         "topology-rejected"),
+        ("UnexpectedAdmissionError", "Allocate failed due to [memorymanager] failed to find NUMA nodes",
+         "topology-rejected"),
+        ("UnexpectedAdmissionError", "Allocate failed due to no healthy devices present, which is unexpected",
+         "device-allocation-failed"),
+        ("NodeLost", "Node worker-1 which was running pod web is unresponsive", "node-not-ready"),
+        ("Evicted", "", "pod-failed"),
+        ("Evicted", "someone else evicted it", "pod-failed"),
+        ("Evicted", "The node was low on resource: [MemoryPressure]. ", "evicted-memory"),
+    ],
+)  # fmt: skip
+def test_who_refused_or_evicted(reason: str, message: str, cause: str) -> None:
+    assert [one.cause.id for one in findings(failed(reason, message))] == [f"node/{cause}"]
+
+
+def test_an_eviction_over_its_own_limit_is_not_the_node_s() -> None:
+    text = 'Usage of EmptyDir volume "cache" exceeds the limit "1Gi". '
+    assert [one.cause.family for one in findings(failed("Evicted", text))] == ["lifecycle"]

@@ -283,3 +283,40 @@ def test_nothing_is_said_of_a_pod_that_ends_or_serves(change: str) -> None:
     events = [event("Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")]
     found = [one for one in engine.diagnose(snapshot(body, events)).findings if one.cause.family == "probes"]
     assert not found
+
+
+@pytest.mark.parametrize(
+    ("host", "network", "said"),
+    [
+        ("10.255.255.1", False, True),
+        ("localhost", False, True),
+        ("localhost", True, False),
+        ("", False, False),
+    ],
+)
+def test_probe_of_another_host(host: str, network: bool, said: bool) -> None:
+    probe = {"httpGet": {"path": "/", "port": 8080, "host": host}, "periodSeconds": 5, "failureThreshold": 3}
+    body = pod({"readinessProbe": probe}, running(300), spec={"hostNetwork": network})
+    text = f'Readiness probe failed: Get "http://{host}:8080/": dial tcp {host}:8080: connect: connection refused'
+    found = engine.diagnose(snapshot(body, [event("Unhealthy", text)])).findings[0]
+    assert (f"of {host or 'x'}, not of the pod" in found.title) == said
+
+
+def test_output_of_a_command_is_not_the_kubelets_word() -> None:
+    probe = {"exec": {"command": ["/bin/calico-node", "-bird-ready"]}, "periodSeconds": 5}
+    body = pod({"readinessProbe": probe, "ports": [{"containerPort": 8080}]}, running(300))
+    text = "Readiness probe failed: dial unix /var/run/calico/bird.ctl: connect: connection refused"
+    assert first(snapshot(body, [event("Unhealthy", text)])) == "readiness-failing"
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("http: client sent an HTTP request to an HTTPS server", "probe-scheme-mismatch"),
+        ("400 Bad Request: Host header", "probe-http-error"),
+    ],
+)
+def test_log_that_wants_tls(log: str, cause: str) -> None:
+    body = pod({"readinessProbe": HTTP}, running(300))
+    text = "Readiness probe failed: HTTP probe failed with statuscode: 400"
+    assert first(snapshot(body, [event("Unhealthy", text)], log)) == cause

@@ -228,6 +228,46 @@ def test_sandbox_that_was_made_after_all() -> None:
 
 
 @pytest.mark.parametrize(
+    "said",
+    [
+        "unable to allocate IP via local cilium agent: postIpamFailure No IPv4 addresses available to allocate",
+        "request ip return 500 no available ip for subnet ovn-default: NoAvailableAddress",
+        "error alloc ip rpc error: code = Internal desc = InvalidVSwitchId.IpNotEnough",
+        "rpc error: code = Unknown desc = no free IP addresses",
+    ],
+)
+def test_words_for_addresses_that_are_used_up(said: str) -> None:
+    assert first(snapshot(CONTAINERD + f'plugin type="any" failed (add): {said}')) == "pod-ip-exhausted"
+
+
+def test_a_warning_that_no_stage_knows_is_quoted_while_nothing_starts() -> None:
+    odd = "error making pod data directories: mkdir /var/lib/kubelet/pods/u1: read-only file system"
+    scheduled = {"conditions": [{"type": "PodScheduled", "lastTransitionTime": "2026-03-01T11:50:00Z"}]}
+    found = diagnose(snapshot(odd, "Failed", status=scheduled)).findings
+    assert [(one.cause.id, one.confidence) for one in found] == [("sandbox/start-unexplained", "possible")]
+    assert "read-only file system" in found[0].title
+    young = {"conditions": [{"type": "PodScheduled", "lastTransitionTime": "2026-03-01T11:59:00Z"}]}
+    assert first(snapshot(odd, "Failed", status=young)) == ""
+    known = 'MountVolume.SetUp failed for volume "x" : it went wrong'
+    both = snapshot(known, "FailedMount", event("Odd", odd, "2026-03-01T11:58:00Z"), status=scheduled)
+    assert first(both) == "storage/mount-failed"
+    pulled = event("Pulling", 'Pulling image "nginx"', "2026-03-01T11:59:00Z")
+    assert first(snapshot(odd, "Odd", pulled, status=scheduled)) == ""
+    running = {"containerStatuses": [{"name": "app", "ready": True, "state": {"running": {}}}]}
+    assert first(snapshot(odd, "Odd", status={"phase": "Running", **running, **scheduled})) == ""
+
+
+@pytest.mark.parametrize(("ended", "cause"), [("11:50:00", "start-unexplained"), ("11:58:00", "")])
+def test_nothing_follows_the_init_containers(ended: str, cause: str) -> None:
+    end = {"exitCode": 0, "reason": "Completed", "finishedAt": f"2026-03-01T{ended}Z"}
+    status = {
+        "initContainerStatuses": [{"name": "migrate", "ready": True, "state": {"terminated": end}}],
+        "containerStatuses": [waiting("PodInitializing")],
+    }
+    assert first(snapshot(status=status, initContainers=[{"name": "migrate", "image": "m"}])) == cause
+
+
+@pytest.mark.parametrize(
     "status",
     [
         {

@@ -792,3 +792,25 @@ def test_the_one_node_that_it_selects_fell_to_an_earlier_filter(
     found = first(snapshot(waiting(f"0/3 nodes are available: {reasons}.", nodeSelector=selector)))
     assert found
     assert (found.cause.id, found.confidence) == (f"scheduling/{expected}", "likely")
+
+
+def test_a_node_that_matches_is_not_among_those_that_are_known() -> None:
+    fields = [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n3"]}]}]
+    affinity = {
+        "nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": fields}}
+    }
+    tied = {"affinity": affinity, "containers": asks(memory="8Gi")}
+    said = (
+        "0/3 nodes are available: 1 Insufficient memory, 2 node(s) didn't match Pod's node affinity/selector."
+    )
+    assert cause(snapshot(waiting(said, **tied), [node("n1"), node("n2")])) == "insufficient-resources"
+    lost = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+    assert cause(snapshot(waiting(lost, **tied), [node("n1"), node("n2")])) == "node-affinity-mismatch"
+
+
+@pytest.mark.parametrize(("name", "confidence"), [("volcano", "likely"), ("default-scheduler", "possible")])
+def test_another_scheduler_is_quoted_by_its_name(name: str, confidence: str) -> None:
+    found = first(snapshot(waiting("pod group is not ready, 3 Pending, 3 minAvailable", schedulerName=name)))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/unschedulable", confidence)
+    assert f"Scheduler {name} has not placed it: pod group is not ready" in found.title

@@ -56,6 +56,15 @@ TEXTS = {
     'failed to generate container "1" spec: unresolvable CDI devices nvidia.com/gpu=0': "device-unavailable",
     "context deadline exceeded": "runtime-timeouts",
     RUNC + "something that nobody has seen before: unknown": "runtime-error",
+    "hcs::System::CreateProcess app: The directory name is invalid.: unknown": "working-directory-missing",
+    'OCI runtime create failed: youki create failed: executable for container process not found in PATH: "foo"': (
+        "command-not-found"
+    ),
+    # Programs of the node that the runtime lacks: the image is not at fault.
+    'failed to create containerd container: get apparmor_parser version: exec: "apparmor_parser": executable file '
+    "not found in $PATH": "runtime-error",
+    'OCI runtime create failed: unable to retrieve OCI runtime error: exec: "runc": executable file not found in '
+    "$PATH: unknown": "runtime-error",
 }  # fmt: skip
 
 
@@ -165,7 +174,10 @@ SHELLS = {
     (127, "[FATAL tini (7)] exec backup failed: No such file or directory"): ("command-not-found", "backup"),
     (127, "bash: line 1: /opt/backup: No such file or directory"): ("command-not-found", "/opt/backup"),
     (127, "/usr/bin/env: 'bash\\r': No such file or directory"): ("interpreter-missing", "Windows line ends"),
-    (127, "env: can't execute 'bash': No such file or directory"): ("interpreter-missing", "bash"),
+    (127, "env: can't execute 'bash': No such file or directory"): (
+        "interpreter-missing",
+        'needs "bash", which the image lacks',
+    ),
     (126, "/run.sh: /bin/bash^M: bad interpreter: No such file or directory"): (
         "interpreter-missing",
         "Windows",
@@ -273,3 +285,18 @@ def test_what_an_application_prints_is_not_taken_for_the_runtime() -> None:
 def test_the_kernel_s_limit_on_arguments_is_told_by_the_runtime() -> None:
     text = "unable to start container process: exec /usr/local/bin/entrypoint.sh: argument list too long: unknown"
     assert problem_of(f"OCI runtime create failed: runc create failed: {text}")[0] == "too-long"
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [("SandboxHandlerGone", "startup/runtime-error"), ("Provisioning", ""), ("ContainerCreating", "")],
+)
+def test_a_reason_to_wait_that_nobody_knows(reason: str, cause: str) -> None:
+    waiting = {"state": {"waiting": {"reason": reason, "message": "the handler is no more"}}}
+    found = diagnosed(pod({}, {"restartCount": 0, **waiting}))
+    assert [one.cause.id for one in found] == ([cause] if cause else [])
+
+
+def test_a_hook_that_is_only_named() -> None:
+    waiting = {"state": {"waiting": {"reason": "PostStartHookError", "message": "it failed"}}}
+    assert [one.cause.id for one in diagnosed(pod({}, waiting))] == ["startup/post-start-hook-failed"]

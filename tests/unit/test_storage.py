@@ -287,6 +287,13 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
             'MountVolume.SetUp failed for volume "x" : rpc error: code = Internal desc = went wrong',
             "mount-failed",
         ),
+        (
+            (  # the driver's own secret, to which nothing in the pod refers
+                'MountVolume.SetUp failed for volume "x" : rpc error: code = InvalidArgument desc = could not get '
+                'account key from secret: secrets "azure-storage-account-a-secret" not found'
+            ),
+            "mount-failed",
+        ),
     ],
 )
 def test_words_of_mounting(message: str, wanted: str) -> None:
@@ -615,3 +622,27 @@ def test_kubelet_says_that_a_claim_is_being_deleted() -> None:
     )
     of = snapshot({CLAIM: Unknown("forbidden")}, events=[event("FailedMount", text)], nodeName="n1")
     assert cause(of) == "storage/claim-terminating"
+
+
+def test_the_claim_of_this_name_in_another_namespace() -> None:
+    read = _binding._elsewhere_read("data")
+    there = {"items": [{"metadata": {"name": "data", "namespace": "shop-prod"}}]}
+    said = 'persistentvolumeclaim "data" not found'
+    found = first(snapshot({CLAIM: Absent(), read: Found(there)}, said))
+    assert found
+    assert found.title.endswith("namespace shop-prod has one")
+    alone = first(snapshot({CLAIM: Absent(), read: Found({"items": []})}, said))
+    assert alone
+    assert "has one" not in alone.title
+
+
+@pytest.mark.parametrize(("started", "told"), [("11:59:30", False), ("11:50:00", True)])
+def test_a_cache_that_is_late_at_the_start_is_no_fault(started: str, told: bool) -> None:
+    text = 'MountVolume.SetUp failed for volume "c" : failed to sync configmap cache: timed out'
+    of = snapshot({CLAIM: Unknown("forbidden")}, events=[event("FailedMount", text)], nodeName="n1")
+    body = of.answers[pod_read(EMPTY)]
+    assert isinstance(body, Found)
+    status = {**body.body["status"], "startTime": f"2026-03-01T{started}Z"}
+    answers = {**of.answers, pod_read(EMPTY): Found({**body.body, "status": status})}
+    names = [one.name for one in _mounting.examine(Snapshot(of.target, answers, NOW))]
+    assert ("storage.mount-late" in names) is told
