@@ -13,6 +13,7 @@ from poddoctor.pod.containers import containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     condition,
+    cut_short,
     events_in,
     node_events_read,
     node_of,
@@ -137,7 +138,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
 
 
 def _ended_well(pod: Body) -> bool:
-    return (pod.get("status") or {}).get("phase") == "Succeeded"
+    return (pod.get("status") or {}).get("phase") == "Succeeded" and not cut_short(pod)
 
 
 def _looks_wrong(snapshot: Snapshot, pod: Body) -> bool:
@@ -151,10 +152,13 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     pod = pod_of(snapshot)
     if pod is None or not node_name(pod) or _ended_well(pod):
         return
-    if (pod.get("status") or {}).get("phase") == "Failed":
+    phase = (pod.get("status") or {}).get("phase")
+    if phase == "Failed":
         yield from _failed(snapshot, pod)
-        return
-    yield from _node(snapshot, pod)
+    elif phase == "Succeeded":
+        yield from _stopped(snapshot, pod)
+    else:
+        yield from _node(snapshot, pod)
 
 
 # --- the pod is Failed: the kubelet said why ---------------------------------------------------------------
@@ -203,6 +207,22 @@ def _removed(snapshot: Snapshot, pod: Body, reason: str, message: str, plain: st
     elif reason and reason not in _OF_OTHERS and not any(one.terminated for one in containers(pod)):
         values = {"reason": reason, "detail": " ".join(plain.split())[:160], "node": node_name(pod)}
         yield _said(pod, "node.pod-failed", message, values)
+
+
+def _stopped(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    """A pod whose containers ended well when the node was shut down: only its condition tells."""
+    said = condition(pod, "DisruptionTarget")
+    reason, message = str(said.get("reason")), str(said.get("message") or "")
+    if reason == "TerminationByKubelet" and _is_shutdown("Terminated", message):
+        yield Symptom(
+            "node.shutdown",
+            POD,
+            "pod.status.conditions[DisruptionTarget]",
+            f"{reason}: {message}",
+            {"reason": reason, "node": node_name(pod), "when": "ended"},
+            parse_time(said.get("lastTransitionTime")),
+            notes=tuple(_shutdown_notes(snapshot, pod)),
+        )
 
 
 def _is_shutdown(reason: str, message: str) -> bool:

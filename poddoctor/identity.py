@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from poddoctor.model import Body, Identity, Snapshot
 from poddoctor.pod.containers import containers, ready_count, restart_count, status_word
 from poddoctor.pod.owner import managers, owner_of
-from poddoctor.pod.reads import condition, found, pod_events, pod_events_read, pod_of, target_body
+from poddoctor.pod.reads import condition, cut_short, found, pod_events, pod_events_read, pod_of, target_body
 from poddoctor.pod.units import parse_time, show_duration
 
 _BEFORE_START = ("ContainerCreating", "PodInitializing")
@@ -75,7 +75,7 @@ def identify(snapshot: Snapshot) -> Identity:
 
 def _healthy(pod: Body, word: str) -> bool:
     if word == "Completed" or (pod.get("status") or {}).get("phase") == "Succeeded":
-        return True
+        return not cut_short(pod)
     return word == "Running" and condition(pod, "Ready").get("status") == "True"
 
 

@@ -219,6 +219,15 @@ def condition(body: Body | None, kind: str) -> Body:
     return {}
 
 
+def cut_short(pod: Body) -> bool:
+    """Whether a pod that was to run for ever was ended from outside, though its containers ended well.
+
+    A container that answers SIGTERM with exit 0 makes the pod Succeeded when the kubelet ends it (1.34).
+    """
+    forever = (pod.get("spec") or {}).get("restartPolicy", "Always") == "Always"
+    return forever and condition(pod, "DisruptionTarget").get("status") == "True"
+
+
 def readable(snapshot: Snapshot, read: Read) -> bool:
     """Whether this Read was asked and answered, with a body or with "does not exist"."""
     return read in snapshot.answers and not isinstance(snapshot.answers[read], Unknown)

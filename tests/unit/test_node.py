@@ -259,3 +259,19 @@ def test_who_refused_or_evicted(reason: str, message: str, cause: str) -> None:
 def test_an_eviction_over_its_own_limit_is_not_the_node_s() -> None:
     text = 'Usage of EmptyDir volume "cache" exceeds the limit "1Gi". '
     assert [one.cause.family for one in findings(failed("Evicted", text))] == ["lifecycle"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "why", "causes"),
+    [
+        ("Always", "Pod was terminated in response to imminent node shutdown.", ["node/node-shutdown"]),
+        ("Always", "The node was low on resource: memory.", []),
+        ("OnFailure", "Pod was terminated in response to imminent node shutdown.", []),
+    ],
+)
+def test_a_pod_that_ended_well_when_its_node_was_shut_down(policy: str, why: str, causes: list[str]) -> None:
+    pod = failed("", "")
+    pod["spec"]["restartPolicy"] = policy
+    cut = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": why}
+    pod["status"] = {"phase": "Succeeded", "conditions": [cut]}
+    assert [one.cause.id for one in findings(pod)] == causes
