@@ -369,9 +369,12 @@ def _device(pod: Body, message: str) -> Symptom:
 
 
 def _shutdown_notes(snapshot: Snapshot, pod: Body) -> Iterator[tuple[str, str]]:
-    for event in events_in(snapshot, node_events_read(node_name(pod))):
-        if event.reason in {"Shutdown", "Rebooted"} or "shutting down" in event.message:
-            yield event.message, event.source
+    newest = {
+        event.message: event.source
+        for event in events_in(snapshot, node_events_read(node_name(pod)))
+        if event.reason in {"Shutdown", "Rebooted"} or "shutting down" in event.message
+    }
+    yield from newest.items()
 
 
 # --- the pod is bound and not ended: how is its node? ------------------------------------------------------

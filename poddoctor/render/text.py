@@ -193,13 +193,11 @@ def _risk(step: Step, names: Mapping[str, str]) -> str:
     workload = names.get("workload", "")
     if step.risk != "restarts-pods" or not workload:
         return _RISKS[step.risk]
-    if workload.startswith("pod/"):
-        return "restarts the pod"
     # A backend is scaled up, or the pod that holds a volume is ended: this one's own pods stay as they are.
-    own = [name for key in ("workload", "workload_name", "pod") if (name := names.get(key))]
-    return (
-        f"restarts the pods of {workload}" if any(name in step.run for name in own) else "acts on other pods"
-    )
+    own = (names.get(key) for key in ("workload", "workload_name", "pod"))
+    if not any(name in step.run for name in own if name):
+        return "acts on other pods"
+    return "restarts the pod" if workload.startswith("pod/") else f"restarts the pods of {workload}"
 
 
 def visible_command(command: str) -> str:

@@ -17,6 +17,11 @@ OWNED = {"workload": "deployment/orders", "workload_name": "orders", "pod": "ord
         ("kubectl delete pod orders-1", OWNED, "restarts the pods of deployment/orders"),
         ("kubectl scale deployment/db --replicas=1", OWNED, "acts on other pods"),
         ("kubectl replace --force -f web.yaml", {"workload": "pod/web", "pod": "web"}, "restarts the pod"),
+        (
+            "kubectl rollout restart daemonset/gpu",
+            {"workload": "pod/web", "pod": "web"},
+            "acts on other pods",
+        ),
         ("kubectl scale deployment/db --replicas=1", {}, "restarts pods"),
     ],
 )
