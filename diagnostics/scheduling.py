@@ -216,7 +216,9 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         yield unplaced.LEASE
         yield from world_.volume_reads(snapshot, pod)
         return
-    if not message.no_nodes:
+    if message.no_nodes:
+        yield world_.nodes_read()  # whether it is still so
+    else:
         yield from _judging_reads(snapshot, pod, message)
 
 
