@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 
 from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
@@ -13,6 +14,7 @@ from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, po
 
 from ._awaits import ready_endpoints, services_read, slices_read
 from ._policies import Wanted, denied_by, named_namespace, policies_read, rules_text
+from ._process import is_over
 
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "network.service-selects-nothing": SymptomKind(
@@ -72,14 +74,15 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if pod is None or not _serves(pod):
         return
     space = snapshot.target.namespace
-    if condition(pod, "Ready").get("status") == "True":
+    troubled = _troubled(snapshot, pod)
+    if condition(pod, "Ready").get("status") == "True" and not troubled:
         yield services_read(space)
         for service in _narrow_misses(snapshot, pod):
             yield slices_read(space, _name(service))
         return
-    for one in _troubled(pod):
+    for one in troubled:
         yield from log_reads(snapshot, one.name)
-    lines = [line for one in _troubled(pod) for line in _lines(snapshot, one)]
+    lines = [line for one in troubled for line in _lines(snapshot, one)]
     if any(_TIMEOUT.search(line) or _UNRESOLVED.search(line) for line in lines):
         yield policies_read(space)
         yield services_read(space)
@@ -109,19 +112,22 @@ def _serves(pod: Body) -> bool:
     return not ending and bool(status.get("podIP") or status.get("phase") == "Running")
 
 
-def _troubled(pod: Body) -> list[Container]:
-    """Containers that run without being ready, or ended: their logs may name the network."""
-    found = []
-    for one in containers(pod, "init", "sidecar", "app"):
-        done = one.kind == "init" and one.terminated and one.terminated.get("exitCode") == 0
-        if (
-            one.status
-            and not one.ready
-            and not done
-            and (one.is_running or one.terminated or one.last_terminated)
-        ):
-            found.append(one)
-    return found
+def _troubled(snapshot: Snapshot, pod: Body) -> list[Container]:
+    """Containers that run without being ready, or keep ending: their logs may name the network."""
+    return [
+        one
+        for one in containers(pod, "init", "sidecar", "app")
+        if one.status and _suffers(one, snapshot.clock)
+    ]
+
+
+def _suffers(one: Container, clock: datetime) -> bool:
+    if one.kind == "init" and one.terminated and one.terminated.get("exitCode") == 0:
+        return False
+    if one.ready:
+        # Ready at this instant, as a program without a readiness probe is until it ends again.
+        return bool(one.last_terminated) and one.restarts > 0 and not is_over(one, clock)
+    return bool(one.is_running or one.terminated or one.last_terminated)
 
 
 def _lines(snapshot: Snapshot, one: Container) -> list[str]:
@@ -146,11 +152,12 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     pod = pod_of(snapshot)
     if pod is None or not _serves(pod):
         return
-    if condition(pod, "Ready").get("status") == "True":
+    troubled = _troubled(snapshot, pod)
+    if condition(pod, "Ready").get("status") == "True" and not troubled:
         yield from _port_mismatches(snapshot, pod)
         yield from _selects_nothing(snapshot, pod)
         return
-    for one in _troubled(pod):
+    for one in troubled:
         yield from _log_symptoms(snapshot, pod, one)
 
 

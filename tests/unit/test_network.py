@@ -146,6 +146,21 @@ def test_the_cluster_dns_is_down() -> None:
     assert [one.cause.id for one in found] == ["network/cluster-dns-down"]
 
 
+def test_a_port_of_the_host_is_taken_also_when_the_container_runs_at_this_instant() -> None:
+    body = pod(ready=True)
+    ended = {"exitCode": 1, "startedAt": "2026-05-04T11:59:30Z", "finishedAt": "2026-05-04T11:59:31Z"}
+    body["spec"] |= {"hostNetwork": True, "nodeName": "worker-1"}
+    body["status"]["containerStatuses"][0] |= {
+        "restartCount": 3,
+        "state": {"running": {"startedAt": "2026-05-04T11:59:59Z"}},
+        "lastState": {"terminated": ended},
+    }
+    log = "listen tcp :9100: bind: address already in use"
+    assert findings(body, [], log=log)[0].cause.id == "network/host-network-conflict"
+    body["status"]["containerStatuses"][0]["restartCount"] = 1  # once is no loop: it is over
+    assert "network/host-network-conflict" not in [one.cause.id for one in findings(body, [], log=log)]
+
+
 def test_a_port_of_the_host_is_taken() -> None:
     body = pod(ready=False)
     body["spec"] |= {"hostNetwork": True, "nodeName": "worker-1"}
