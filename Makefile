@@ -38,12 +38,12 @@ docs: $(STAMP) ## the generated pages
 e2e: $(STAMP) ## break, diagnose and heal on a kind cluster (KIND_NODE_IMAGE chooses the node image)
 	$(BIN)/python tools/cluster.py
 	$(BIN)/python -Im pytest -n $${E2E_JOBS:-4} --dist worksteal -q -m 'not exclusive' e2e/test_scenarios.py
-	$(BIN)/python -Im pytest -q -m exclusive e2e/test_scenarios.py
+	$(BIN)/python -Im pytest -n 2 --dist worksteal -q -m exclusive e2e/test_scenarios.py
 
 e2e-core: $(STAMP) ## the same for the main causes of each stage, in a few minutes
 	$(BIN)/python tools/cluster.py
 	$(BIN)/python -Im pytest -n $${E2E_JOBS:-4} --dist worksteal -q -m 'core and not exclusive' e2e/test_scenarios.py
-	$(BIN)/python -Im pytest -q -m 'core and exclusive' e2e/test_scenarios.py
+	$(BIN)/python -Im pytest -n 2 --dist worksteal -q -m 'core and exclusive' e2e/test_scenarios.py
 
 record: $(STAMP) ## CAUSE=family/cause: break it on the cluster and write its recording
 	$(BIN)/python e2e/run.py --record --no-fix $(CAUSE)

@@ -25,9 +25,9 @@ def pytest_sessionstart(session: pytest.Session) -> None:
         env=os.environ,
     )
     if "kind://" not in names.stdout:
-        pytest.exit(
-            f"the current context is not a kind cluster: {names.stdout or names.stderr}", returncode=3
-        )
+        said = (names.stdout or names.stderr).strip().splitlines()
+        why = said[-1] if said else "it has no node"
+        pytest.exit(f"the current context is not a kind cluster: {why}", returncode=3)
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,11 +6,13 @@ Also makes the recordings: the same start, then the snapshot is written with its
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -54,8 +56,14 @@ class Scenario:
 
     @property
     def exclusive(self) -> bool:
-        """Whether it touches nodes or cluster-wide settings, and so runs alone."""
+        """Whether it touches nodes or cluster-wide settings, and so never runs beside those that do not."""
         return bool(self.raw.get("exclusive"))
+
+    @property
+    def node(self) -> str | None:
+        """The one node that it breaks, so that another node may be broken meanwhile; None: it runs alone."""
+        named = self.raw.get("exclusive")
+        return named if isinstance(named, str) else None
 
     @property
     def core(self) -> bool:
@@ -102,19 +110,42 @@ def namespace(scenario: Scenario, *, keep: bool = False) -> Iterator[str]:
     """A fresh namespace for the scenario, with its objects in it; removed without waiting."""
     core = _core()
     name = re.sub(r"[^a-z0-9]+", "-", scenario.name)[:50].strip("-") + f"-{os.getpid() % 10000:04d}"
-    core.create_namespace({"metadata": {"name": name}})
-    _until("the default service account", 30, lambda: _exists(core, name))
-    env = {"NS": name}
-    try:
-        _bash(scenario.raw.get("setup"), name, env)
-        apply(scenario.manifest.replace("$NS", name), name)
-        _bash(scenario.raw.get("after"), name, env)
-        yield name
-    finally:
-        if not keep:
-            _bash(scenario.raw.get("cleanup"), name, env)
-            remove(scenario.manifest.replace("$NS", name), name)
-            core.delete_namespace(name, grace_period_seconds=0)
+    with _turn(scenario):
+        core.create_namespace({"metadata": {"name": name}})
+        _until("the default service account", 30, lambda: _exists(core, name))
+        env = {"NS": name}
+        try:
+            _bash(scenario.raw.get("setup"), name, env)
+            apply(scenario.manifest.replace("$NS", name), name)
+            _bash(scenario.raw.get("after"), name, env)
+            yield name
+        finally:
+            if not keep:
+                _bash(scenario.raw.get("cleanup"), name, env)
+                remove(scenario.manifest.replace("$NS", name), name)
+                core.delete_namespace(name, grace_period_seconds=0)
+
+
+@contextlib.contextmanager
+def _turn(scenario: Scenario) -> Iterator[None]:
+    """Waits until nobody else, in any process, breaks the same node; or any node, for one that runs alone."""
+    if not scenario.exclusive:
+        yield
+        return
+    with contextlib.ExitStack() as held:
+        # Who waits for the whole cluster holds the queue: those that take a node each would pass it for ever.
+        with _lock("queue", fcntl.LOCK_EX):
+            held.enter_context(_lock("cluster", fcntl.LOCK_SH if scenario.node else fcntl.LOCK_EX))
+        if scenario.node:
+            held.enter_context(_lock(scenario.node, fcntl.LOCK_EX))
+        yield
+
+
+@contextlib.contextmanager
+def _lock(name: str, kind: int) -> Iterator[None]:
+    with (Path(tempfile.gettempdir()) / f"poddoctor-e2e-{name}.lock").open("w") as file:
+        fcntl.flock(file, kind)
+        yield
 
 
 def run(scenario: Scenario, *, record: bool = False, fix: bool = True, keep: bool = False) -> Outcome:
@@ -215,7 +246,10 @@ def diagnose(target: str, name: str) -> list[dict[str, Any]]:
 
 
 def heal(scenario: Scenario, name: str, finding: Mapping[str, Any]) -> None:
-    """Runs the steps marked ``fixes`` verbatim in bash, with the values that only a human knows."""
+    """Runs the steps marked ``fixes`` verbatim in bash, with the values that only a human knows.
+
+    They run in a folder of their own: some save an object to a file there.
+    """
     if scenario.raw.get("heal"):
         _bash(scenario.raw["heal"], name, {"NS": name})
         return
@@ -224,8 +258,9 @@ def heal(scenario: Scenario, name: str, finding: Mapping[str, Any]) -> None:
         raise ScenarioError(f"{scenario.name}: no step fixes it")
     given = {**(scenario.raw.get("env") or {}), **(scenario.raw.get("values") or {})}
     values = {key: str(value).replace("$NS", name) for key, value in given.items()}
-    for step in steps:
-        _bash(step["run"], name, values)
+    with tempfile.TemporaryDirectory() as folder:
+        for step in steps:
+            _bash(step["run"], name, values, Path(folder))
     if scenario.raw.get("then"):
         return  # a check asks for what only the last of several fixes brings about
     for step in steps:
@@ -310,7 +345,8 @@ def remove(manifest: str, name: str) -> None:
                 resource.delete(name=body["metadata"]["name"])
 
 
-def _bash(script: str | None, name: str, values: Mapping[str, str]) -> None:
+def _bash(script: str | None, name: str, values: Mapping[str, str], folder: Path = ROOT) -> None:
+    """Runs a script, by default beside the stubs that it takes along."""
     if not script:
         return
     done = subprocess.run(
@@ -319,7 +355,7 @@ def _bash(script: str | None, name: str, values: Mapping[str, str]) -> None:
         text=True,
         check=False,
         timeout=300,
-        cwd=Path(__file__).parent,  # scripts take their stubs from here
+        cwd=folder,
         env={**os.environ, **values},
     )
     if done.returncode:

@@ -1,7 +1,8 @@
 """Every scenario: broken for real, the first finding is right, the printed fix heals.
 
-Scenarios that touch nodes or cluster-wide settings bear the mark ``exclusive``: ``make e2e`` runs them alone
-after all others, so that a paused node does not break its neighbours.
+Scenarios that touch nodes or cluster-wide settings bear the mark ``exclusive``: ``make e2e`` runs them after
+all others, so that a paused node does not break its neighbours. Two that break a node each, and not the same,
+run at the same time; the rest take turns (``exclusive`` in scenario.yaml: the node's name, or true).
 """
 
 from __future__ import annotations
