@@ -7,11 +7,10 @@ from dataclasses import dataclass
 
 from poddoctor.model import Body, Found, Read, Snapshot
 from poddoctor.pod.containers import Container, container
-from poddoctor.pod.owner import owner_of
+from poddoctor.pod.owner import owner_of, revision
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import get, list_of, pod_of
 
-REVISION = "deployment.kubernetes.io/revision"
 DOCKER_TYPE = "kubernetes.io/dockerconfigjson"
 _REFUSED = lazy(r"(?i)denied|unauthori[sz]ed|\b40[013]\b|forbidden|no basic auth|authorization failed")
 _MOST_SECRETS = 4
@@ -85,12 +84,12 @@ def previous(snapshot: Snapshot, one: Container) -> Elsewhere | None:
         image = _image_in(((body.get("spec") or {}).get("template") or {}).get("spec") or {}, one.name)
         if image and image != mine:
             meta = body.get("metadata") or {}
-            revision = str((meta.get("annotations") or {}).get(REVISION) or "")
+            number = str(revision(body) or "")
             ready = (body.get("status") or {}).get("readyReplicas")
-            words = f"revision {revision} ran {image}" if revision else f"{meta.get('name')} ran {image}"
+            words = f"revision {number} ran {image}" if number else f"{meta.get('name')} ran {image}"
             if ready:
                 words += f" ({ready} ready)"
-            return Elsewhere(image, words, f"replicaset {meta.get('name')}", revision)
+            return Elsewhere(image, words, f"replicaset {meta.get('name')}", number)
     return next((each for each in siblings(snapshot, one) if each.image != mine), None)
 
 
@@ -184,17 +183,12 @@ def _revisions(snapshot: Snapshot) -> Iterable[Body]:
         for one in snapshot.items(_replicasets_read(snapshot, selector)) or []
         if (one.get("metadata") or {}).get("name") != own and _owned(one, owner.name)
     ]
-    return sorted(found, key=_number, reverse=True)
+    return sorted(found, key=revision, reverse=True)
 
 
 def _owned(body: Body, name: str) -> bool:
     owners = (body.get("metadata") or {}).get("ownerReferences") or []
     return any(one.get("kind") == "Deployment" and one.get("name") == name for one in owners)
-
-
-def _number(body: Body) -> int:
-    text = str(((body.get("metadata") or {}).get("annotations") or {}).get(REVISION) or "")
-    return int(text) if text.isdigit() else 0
 
 
 def _image_in(spec: Body, name: str) -> str:

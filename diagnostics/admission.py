@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from poddoctor.model import Body, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.names import nearest
-from poddoctor.pod.owner import WORKLOAD_READS
+from poddoctor.pod.owner import WORKLOAD_READS, revision
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, events_in, events_read, get, list_of
 from poddoctor.pod.units import parse_time, show_duration
@@ -194,18 +194,12 @@ def _owned(snapshot: Snapshot, read: Read) -> list[Body]:
 
 
 def _newest_replicaset(snapshot: Snapshot) -> Body | None:
-    return max(_owned(snapshot, _replicasets_read(snapshot)), key=_revision, default=None)
+    return max(_owned(snapshot, _replicasets_read(snapshot)), key=revision, default=None)
 
 
 def _newest_job(snapshot: Snapshot) -> Body | None:
     jobs = _owned(snapshot, _jobs_read(snapshot))
     return max(jobs, key=lambda job: str(job["metadata"].get("creationTimestamp")), default=None)
-
-
-def _revision(replicaset: Body) -> int:
-    notes = (replicaset.get("metadata") or {}).get("annotations") or {}
-    number = str(notes.get("deployment.kubernetes.io/revision", "0"))
-    return int(number) if number.isdigit() else 0
 
 
 def _refusal(snapshot: Snapshot) -> tuple[str, str, str]:

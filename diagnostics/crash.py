@@ -11,7 +11,7 @@ from datetime import timedelta
 
 from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind, Unknown
 from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.owner import owner_of
+from poddoctor.pod.owner import owner_of, revision
 from poddoctor.pod.reads import (
     log_reads,
     log_text,
@@ -416,12 +416,9 @@ def _sentence(snapshot: Snapshot, end: End) -> str:
 def _revision(snapshot: Snapshot) -> str:
     """The revision of a workload that has an earlier one to go back to."""
     owner = owner_of(snapshot)
-    body = owner.body or {}
-    notes = (body.get("metadata") or {}).get("annotations") or {}
-    number = str(notes.get("deployment.kubernetes.io/revision") or "")
-    if owner.kind == "deployment" and number.isdigit() and int(number) > 1:
-        return number
-    status = body.get("status") or {}
+    if owner.kind == "deployment" and revision(owner.body) > 1:
+        return str(revision(owner.body))
+    status = (owner.body or {}).get("status") or {}
     if owner.kind == "statefulset" and status.get("currentRevision") != status.get("updateRevision"):
         return str(status.get("updateRevision") or "")
     return ""

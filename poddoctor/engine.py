@@ -35,6 +35,7 @@ from poddoctor.seen import seen
 from poddoctor.stages import diagnostics, symptom_kinds
 
 _MAX_TITLE = 240
+_GOES_BACK = re.compile(r"\brollout undo\b")
 _CHANGES = re.compile(r"\bkubectl [^\n|]*\b(?:patch|edit|set|rollout (?:undo|restart)) [^\n|]*\bstatefulset/")
 
 
@@ -202,6 +203,8 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
             continue
         if any(template.missing(text, values) for text in (step.do, step.run)):
             continue
+        if values.get("first_revision") and _GOES_BACK.search(step.run):
+            continue  # kubectl would answer: no rollout history found
         yield _unblocked(
             replace(
                 step,

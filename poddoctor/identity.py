@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from poddoctor.model import Body, Identity, Snapshot
 from poddoctor.pod.containers import containers, ready_count, restart_count, status_word
-from poddoctor.pod.owner import managers, owner_of
+from poddoctor.pod.owner import managers, owner_of, revision
 from poddoctor.pod.reads import condition, cut_short, found, pod_events, pod_events_read, pod_of, target_body
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -14,7 +14,10 @@ _BEFORE_START = ("ContainerCreating", "PodInitializing")
 
 
 def context_values(snapshot: Snapshot) -> Mapping[str, str]:
-    """The placeholders of playbooks; ``image of NAME`` and ``waits_for_pod`` serve the engine alone."""
+    """The placeholders of playbooks.
+
+    ``image of NAME``, ``waits_for_pod`` and ``first_revision`` serve the engine alone.
+    """
     owner = owner_of(snapshot)
     pod = pod_of(snapshot) or {}
     spec = pod.get("spec") or {}
@@ -32,6 +35,8 @@ def context_values(snapshot: Snapshot) -> Mapping[str, str]:
     }
     if owner.kind == "statefulset" and _ordered(owner.body):
         values["waits_for_pod"] = "yes"
+    if owner.kind == "deployment" and revision(owner.body) == 1:
+        values["first_revision"] = "yes"
     values["image"] = next((str(one.spec.get("image", "")) for one in names if one.kind == "app"), "")
     values.update({f"image of {one.name}": str(one.spec.get("image", "")) for one in names})
     return values

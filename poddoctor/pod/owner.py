@@ -82,6 +82,13 @@ def owner_of(snapshot: Snapshot) -> Owner:
     return owner
 
 
+def revision(body: Body | None) -> int:
+    """Which rollout a Deployment has reached, or a ReplicaSet stands for; 0 when it does not say."""
+    notes = ((body or {}).get("metadata") or {}).get("annotations") or {}
+    number = str(notes.get("deployment.kubernetes.io/revision") or "")
+    return int(number) if number.isdigit() else 0
+
+
 def _guessed(pod: Body, owner: Owner) -> Owner:
     """A ReplicaSet that cannot be read still tells its Deployment."""
     name = _guess(pod)
