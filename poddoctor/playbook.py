@@ -34,7 +34,7 @@ CONTEXT = frozenset(
     }
 )
 """Placeholders that every playbook may use, whatever its symptoms declare."""
-PLACEHOLDER = re.compile(r"(?<![$\w])\{([a-z][a-z0-9_]*)\}")
+PLACEHOLDER = re.compile(r"(?<!\$)\{([a-z][a-z0-9_]*)\}")
 OWNERS = ("none", "workload", "job", "cronjob", "static", "custom")
 _RISKS = ("read-only", "restarts-pods", "deletes-data")
 _KEYS = {
