@@ -206,10 +206,7 @@ def _printer(
     console = _console()
 
     def show(reports: Sequence[Report]) -> None:
-        for number, report in enumerate(reports):
-            if number:
-                console.print()
-            text.render(report, console, show_secrets=show_secrets, verbose=verbose)
+        text.render_all(reports, console, show_secrets=show_secrets, verbose=verbose)
 
     return show
 

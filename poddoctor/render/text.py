@@ -18,6 +18,34 @@ _MAX_TEXT = 400
 _MAX_STEPS = 3
 
 
+def render_all(
+    reports: Iterable[Report], console: Console, *, show_secrets: bool = False, verbose: bool = False
+) -> None:
+    """Prints the reports; of pods of one workload that fail alike, the steps are printed once."""
+    told: dict[object, Report] = {}
+    for number, report in enumerate(reports):
+        if number:
+            console.print()
+        answer = None if verbose else _answer(report)
+        if answer and answer in told:
+            clean = visible if show_secrets else lambda text: visible(mask(text))
+            _Page(console, clean).again(report, told[answer])
+        else:
+            render(report, console, show_secrets=show_secrets, verbose=verbose)
+            told[answer] = report
+
+
+def _answer(report: Report) -> object:
+    """What two pods share that fail alike; None where what is to be done names the pod itself."""
+    shown = report.standing("now", "waiting", "next")
+    names = shown[0].attributes if shown else {}
+    pod, workload = names.get("pod", ""), names.get("workload", "")
+    fixes = [step.run for finding in shown for step in finding.steps if step.fixes]
+    if not pod or names.get("owner", "none") in ("none", "static") or any(pod in run for run in fixes):
+        return None
+    return workload, tuple((one.cause.id, one.subjects, one.standing) for one in shown)
+
+
 def render(report: Report, console: Console, *, show_secrets: bool = False, verbose: bool = False) -> None:
     """Prints the report; width and colour are the console's. ``verbose`` shows all evidence, tables too."""
     clean = visible if show_secrets else lambda text: visible(mask(text))
@@ -111,6 +139,15 @@ class _Page:
         )
         for remark in about.context:
             self.line(Text(self._clean(remark), style="yellow"), indent=2)
+
+    def again(self, report: Report, before: Report) -> None:
+        """A pod that fails as an earlier one does: its causes, and where the rest stands."""
+        self.identity(report)
+        self.blank()
+        for number, finding in enumerate(report.standing("now", "waiting", "next"), 1):
+            self.headline(number, finding)
+        name = self._clean(before.identity.target.name)
+        self.line(f"As with {name} above: the steps are the same", indent=3)
 
     def finding(self, number: int, finding: Finding) -> None:
         self.blank()
