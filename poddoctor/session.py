@@ -76,7 +76,8 @@ def diagnose(name: str | None, selector: str | None, request: Request, container
             chosen = targets.select(selector, namespace, source)
         else:
             chosen = targets.resolve(targets.parse(name or "", namespace), source)
-        return [_report(collect.collect(target, source), request, container) for target in chosen]
+        reports = [_report(collect.collect(target, source), request, container) for target in chosen.targets]
+        return _remarked(reports, chosen.remark)
     finally:
         cluster.close()
 
@@ -92,7 +93,7 @@ def snapshots(name: str, request: Request) -> list[Snapshot]:
     cluster, source = _open(request)
     try:
         chosen = targets.resolve(targets.parse(name, request.namespace or cluster.namespace), source)
-        return [collect.collect(target, source) for target in chosen]
+        return [collect.collect(target, source) for target in chosen.targets]
     finally:
         cluster.close()
 
@@ -148,6 +149,15 @@ def _open(request: Request) -> tuple[Cluster, _Tail]:
 def _report(snapshot: Snapshot, request: Request, container: str | None) -> Report:
     report = _addressed(engine.diagnose(snapshot, request.roots), request)
     return report if container is None else _narrowed(report, snapshot, container)
+
+
+def _remarked(reports: Sequence[Report], remark: str) -> list[Report]:
+    """The reports, the first with a remark on all of them."""
+    if not remark:
+        return list(reports)
+    first, *rest = reports
+    about = first.identity
+    return [replace(first, identity=replace(about, context=(*about.context, remark))), *rest]
 
 
 def _narrowed(report: Report, snapshot: Snapshot, name: str) -> Report:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from poddoctor.collect import Source, first_reads
 from poddoctor.model import Absent, Body, Found, Read, Target, Unknown
@@ -39,6 +41,14 @@ class BadTarget(TargetError):
     """What was typed is no target."""
 
 
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What is diagnosed, and how many pods it stands for ("3 of 5 pods are not ready: …"; or empty)."""
+
+    targets: tuple[Target, ...]
+    remark: str = ""
+
+
 def parse(text: str, namespace: str) -> Target:
     """The Target of ``POD``, ``pod/NAME`` or ``KIND/NAME`` with kubectl's short names."""
     kind, _, name = text.rpartition("/")
@@ -53,7 +63,7 @@ def parse(text: str, namespace: str) -> Target:
     return Target(kind, namespace, name)
 
 
-def resolve(target: Target, source: Source) -> list[Target]:
+def resolve(target: Target, source: Source) -> Chosen:
     """The targets to diagnose: the pod, or the pods of a workload that fail, or the workload itself.
 
     Raises:
@@ -62,7 +72,7 @@ def resolve(target: Target, source: Source) -> list[Target]:
     return _pod(target, source) if target.kind == "pod" else _workload(target, source)
 
 
-def select(selector: str, namespace: str, source: Source) -> list[Target]:
+def select(selector: str, namespace: str, source: Source) -> Chosen:
     """The failing pods of a label selector; one that works when none fails."""
     read = list_of("v1", "pods", namespace, labelSelector=selector)
     pods = _items(source, read, f"pods with {selector}")
@@ -78,17 +88,25 @@ def _items(source: Source, read: Read, what: str) -> list[Body]:
     return list(answer.body.get("items") or []) if isinstance(answer, Found) else []
 
 
-def _failing(pods: Sequence[Body], namespace: str) -> list[Target]:
-    """At most MAX_PODS failing pods, one for each STATUS word, the newest first."""
+def _failing(pods: Sequence[Body], namespace: str) -> Chosen:
+    """At most MAX_PODS failing pods, one for each STATUS word, the newest first; else one that works."""
     newest = sorted(
         pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp")), reverse=True
     )
+    failing = [(status_word(pod), pod) for pod in newest if not _works(pod)]
     words: dict[str, Body] = {}
-    for pod in newest:
-        if not _works(pod):
-            words.setdefault(status_word(pod), pod)
+    for word, pod in failing:
+        words.setdefault(word, pod)
     chosen = list(words.values())[:MAX_PODS] or newest[:1]
-    return [Target("pod", namespace, str(pod["metadata"]["name"])) for pod in chosen]
+    targets = tuple(Target("pod", namespace, str(pod["metadata"]["name"])) for pod in chosen)
+    return Chosen(targets, _how_many([word for word, _ in failing], len(pods)))
+
+
+def _how_many(failing: Sequence[str], total: int) -> str:
+    if not failing or total == 1:
+        return ""
+    words = ", ".join(f"{count} {word}" for word, count in Counter(failing).most_common())
+    return f"{len(failing)} of {total} pods {'is' if len(failing) == 1 else 'are'} not ready: {words}"
 
 
 def _works(pod: Body) -> bool:
@@ -100,11 +118,11 @@ def _works(pod: Body) -> bool:
     )
 
 
-def _pod(target: Target, source: Source) -> list[Target]:
+def _pod(target: Target, source: Source) -> Chosen:
     # The events travel in the same wave: collect will want them, and the source remembers.
     reads = first_reads(target)
     if not isinstance(source.ask(reads)[reads[0]], Absent):
-        return [target]
+        return Chosen((target,))
     owner = _owner_by_name(target, source)
     if owner:
         return _workload(owner, source)
@@ -191,7 +209,7 @@ def _last_words(answer: object) -> str:
     return f"; the last event of a pod of that name: {last.get('reason')}: {str(last.get('message'))[:200]}"
 
 
-def _workload(target: Target, source: Source) -> list[Target]:
+def _workload(target: Target, source: Source) -> Chosen:
     read = get(*WORKLOAD_READS[target.kind], target.namespace, target.name)
     answer = source.ask([read])[read]
     if isinstance(answer, Unknown):
@@ -201,8 +219,9 @@ def _workload(target: Target, source: Source) -> list[Target]:
     pods = _pods_of(target, answer.body, source)
     if target.kind not in ("job", "cronjob"):
         pods = _of_this_template(pods)
-    targets = [target] if _lacks_pods(target, answer.body, pods) else []
-    return targets + (_failing(pods, target.namespace) if pods else []) or [target]
+    chosen = _failing(pods, target.namespace) if pods else Chosen(())
+    own = (target,) if _lacks_pods(target, answer.body, pods) or not pods else ()
+    return replace(chosen, targets=(*own, *chosen.targets))
 
 
 def _of_this_template(pods: Sequence[Body]) -> list[Body]:

@@ -97,7 +97,7 @@ def test_the_workload_is_asked_when_pods_are_missing(
 ) -> None:
     source = Objects(**{resource: [workload], "pods": pods})
     found = resolve(Target(kind, "shop", "web"), source)
-    assert [f"{one.kind}/{one.name}" for one in found] == targets
+    assert [f"{one.kind}/{one.name}" for one in found.targets] == targets
 
 
 @pytest.mark.parametrize(
@@ -106,15 +106,30 @@ def test_the_workload_is_asked_when_pods_are_missing(
 )
 def test_a_pod_that_was_never_created_leads_to_its_workload(name: str, resource: str, owner: str) -> None:
     source = Objects(**{resource: [thing("web")]})
-    assert resolve(Target("pod", "shop", name), source) == [Target(owner, "shop", "web")]
+    assert resolve(Target("pod", "shop", name), source).targets == (Target(owner, "shop", "web"),)
 
 
 def test_a_pod_that_is_gone_leads_to_the_failing_one_that_replaced_it() -> None:
     pods = [pod("web-5d9c7f-abcde", True), pod("web-5d9c7f-fghij", False)]
     source = Objects(deployments=[thing("web", replicas=2)], pods=pods)
-    assert resolve(Target("pod", "shop", "web-5d9c7f-x2x1z"), source) == [
-        Target("pod", "shop", "web-5d9c7f-fghij")
-    ]
+    found = resolve(Target("pod", "shop", "web-5d9c7f-x2x1z"), source)
+    assert found.targets == (Target("pod", "shop", "web-5d9c7f-fghij"),)
+
+
+@pytest.mark.parametrize(
+    ("works", "remark"),
+    [
+        ([False], ""),
+        ([True, True], ""),
+        ([False, True, True], "1 of 3 pods is not ready: 1 CrashLoopBackOff"),
+        ([False, False], "2 of 2 pods are not ready: 2 CrashLoopBackOff"),
+    ],
+)
+def test_how_many_fail_is_said(works: list[bool], remark: str) -> None:
+    pods = [pod(f"web-5d9c7f-abcd{number}", one) for number, one in enumerate(works)]
+    source = Objects(deployments=[thing("web", replicas=len(works))], pods=pods)
+    found = resolve(Target("deployment", "shop", "web"), source)
+    assert (len(found.targets), found.remark) == (1, remark)
 
 
 def test_names_that_begin_alike_are_given() -> None:
