@@ -10,6 +10,7 @@ from poddoctor.pod.reads import condition, get, list_of, node_read
 from poddoctor.pod.units import parse_time, show_duration
 
 from . import _claims as cl
+from . import _drivers
 from ._binding import pods_read
 from ._mounttext import problem_of, why_of
 
@@ -131,9 +132,10 @@ def driver_state(snapshot: Snapshot, node: str, driver: str) -> tuple[dict[str, 
         return {}, ()
     there = sorted(str(one.get("name")) for one in (body.get("spec") or {}).get("drivers") or [])
     text = f"CSI drivers on {node}: {', '.join(there) or 'none'}"
-    return {"drivers": ", ".join(there) or "none", **({"registered": "true"} if driver in there else {})}, (
-        (text, f"csinode {node} spec.drivers"),
-    )
+    return {
+        "drivers": ", ".join(there) or "none",
+        **({"registered": "it is registered now"} if driver in there else {}),
+    }, ((text, f"csinode {node} spec.drivers"),)
 
 
 def untold(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
@@ -150,6 +152,9 @@ def untold(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
                 **state,
                 "quiet": "true",
             }
+            more, further = _drivers.absence(snapshot, driver, node)
+            attributes |= more
+            notes += further
             text = f"volume {volume} needs CSI driver {driver}, which is not registered on {node}"
             yield Symptom(
                 "storage.driver-missing", POD, f"csinode {node} spec.drivers", text, attributes, notes=notes

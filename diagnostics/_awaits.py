@@ -10,7 +10,7 @@ from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import get, list_of
+from poddoctor.pod.reads import condition, get, list_of
 
 _HOST = r"(?P<host>[A-Za-z0-9](?:[A-Za-z0-9_.-]*[A-Za-z0-9])?)"
 _CLIENT = r"\b(?:mysqladmin|redis-cli|mysql|psql|mongosh?)"
@@ -39,6 +39,14 @@ _LOGGED = tuple(
         rf"(?i)(?:dial tcp|connect to|connecting to)\s+[\"']?{_HOST}:(?P<port>\d+)",
     )
 )
+_KINDS = r"(?P<kind>jobs?(?:\.batch)?|pods?|deploy(?:ments?)?(?:\.apps)?|statefulsets?(?:\.apps)?|sts)"
+_OBJECTS = (
+    lazy(
+        r"\bkubectl\b[^\n;|&]*?\b(?:wait|rollout\s+status)\b"
+        rf"[^\n;|&]*?\s{_KINDS}[/ ](?P<name>[a-z0-9][\w.-]*)"
+    ),
+    lazy(rf"k8s-wait-for\S* {_KINDS}(?:-wr?e?)? (?P<name>[a-z0-9][\w.-]*)"),
+)
 _LOOP = lazy(r"\b(?:until|while|for)\b|wait")
 _VARIABLE = lazy(r"\$\{?(\w+)\}?|\$\((\w+)\)")
 _NO_HOSTS = {"the", "a", "to", "it", "be", "for", "all", "localhost", "127.0.0.1"}
@@ -57,6 +65,7 @@ class Awaited:
     service: str
     namespace: str
     certain: bool = True
+    job: str = ""
 
     @property
     def what(self) -> str:
@@ -67,6 +76,9 @@ class Awaited:
 def awaited_by(one: Container, log: str, namespace: str) -> Awaited | None:
     """What the container waits for, or None when neither its command nor its log says so."""
     script = _script(one)
+    for pattern in _OBJECTS:
+        if named := pattern.search(f"{one.spec.get('image') or ''} {script}"):
+            return _object(named, script, namespace)
     if _LOOP.search(script):
         for pattern in _WAITS:
             for found in pattern.finditer(script):
@@ -78,6 +90,17 @@ def awaited_by(one: Container, log: str, namespace: str) -> Awaited | None:
             if found_line and _is_host(found_line["host"]) and _is_meant(found_line, script, one):
                 return _awaited(found_line, script or line, namespace)
     return None
+
+
+def _object(found: re.Match[str], script: str, namespace: str) -> Awaited:
+    kind = found["kind"].partition(".")[0]
+    job = (
+        found["name"]
+        if kind.startswith("job") and " -n" not in script and "--namespace" not in script
+        else ""
+    )
+    line = " ".join(script.split())[:160]
+    return Awaited(f"{kind} {found['name']}", "", line, "", namespace, job=job)
 
 
 def _is_meant(found: re.Match[str], script: str, one: Container) -> bool:
@@ -115,6 +138,8 @@ def _awaited(found: re.Match[str], line: str, namespace: str) -> Awaited:
 
 def service_reads(snapshot: Snapshot, awaited: Awaited | None) -> Iterable[Read]:
     """The Service of that name, its endpoints, and its neighbours when it does not exist."""
+    if awaited is not None and awaited.job:
+        yield _job_read(awaited)
     if awaited is None or not awaited.service:
         return
     yield _service_read(awaited)
@@ -130,6 +155,12 @@ def _service_read(awaited: Awaited) -> Read:
         awaited.namespace,
         awaited.service,
         "would show whether the Service it waits for exists",
+    )
+
+
+def _job_read(awaited: Awaited) -> Read:
+    return get(
+        "batch/v1", "jobs", awaited.namespace, awaited.job, "would show whether the Job it waits for exists"
     )
 
 
@@ -162,7 +193,7 @@ def ready_endpoints(slices: list[Body]) -> tuple[int, int]:
 def service_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
     """Its state (``absent``, ``no-endpoints``, ``no-port``, ``there`` or empty), attributes, evidence."""
     if not awaited.service:
-        return "", {}, []
+        return _job_state(snapshot, awaited) if awaited.job else ("", {}, [])
     name, space = awaited.service, awaited.namespace
     extra = {"service": name, "service_namespace": space}
     source = f"service {space}/{name}"
@@ -181,6 +212,26 @@ def service_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, 
     ready, total = ready_endpoints(slices)
     text = f"Service {name} has {ready or 'no'} ready endpoints" + (f" ({total} in all)" if total else "")
     return "there" if ready else "no-endpoints", extra, [(text, f"endpointslices of {source}")]
+
+
+def _job_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, str], list[tuple[str, str]]]:
+    """The same for a Job: one that was removed after its time to live never completes."""
+    read = _job_read(awaited)
+    source = f"job {awaited.namespace}/{awaited.job}"
+    if snapshot.absent(read):
+        extra = {"job": awaited.job, "job_state": "does not exist"}
+        return (
+            "absent",
+            extra,
+            [(f"Job {awaited.job} does not exist in namespace {awaited.namespace}", source)],
+        )
+    failed = condition(snapshot.body(read), "Failed")
+    if failed.get("status") == "True":
+        words = f"Job {awaited.job} failed: {failed.get('reason')}: {failed.get('message') or ''}".rstrip(
+            ": "
+        )
+        return "failed", {"job": awaited.job, "job_state": "has failed"}, [(words, source)]
+    return ("there" if snapshot.body(read) else ""), {}, []
 
 
 def _absent(

@@ -112,7 +112,7 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     if pod is None or not (waits_for_node(pod) or waits_for_start(pod)):
         return
     text, source = words(snapshot)
-    if "persistentvolumeclaim" in text.lower() or _UNBOUND.search(text):
+    if "persistentvolumeclaim" in text.lower() or "error processing PVC" in text or _UNBOUND.search(text):
         yield Symptom("storage.claim-named", POD, source, text)
     found = False
     unseen = _not_reached(snapshot, text)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ._predicates import IN_MESSAGE, Verdict
@@ -73,9 +73,28 @@ def _judged(verdicts: Sequence[Verdict], said: Message | None) -> Choice | None:
         wanted = list(verdicts)
     clean = [one for one in wanted if not one.of(*_TAINTS)]
     outage = [one for one in wanted if one.failures and one.kinds <= set(_OUTAGE)]
+    if behind := _behind_taints(wanted, clean):
+        return _closed(behind)
     if not clean or len(outage) > len(clean):
         return _closed(outage if clean else wanted)
     return _full([one for one in clean if one.failures], allowed)
+
+
+def _behind_taints(wanted: Sequence[Verdict], clean: Sequence[Verdict]) -> list[Verdict]:
+    """The tainted nodes that have a device of the pod which no open node has: the others never mattered."""
+    lacked = [{one.resource for one in node.of("exceeds") if _is_device(one.resource)} for node in clean]
+    if not lacked or not all(lacked):
+        return []
+    devices = set.intersection(*lacked)
+    return [
+        one
+        for one in wanted
+        if one.of(*_TAINTS) and devices and devices.isdisjoint(lack.resource for lack in one.of("exceeds"))
+    ]
+
+
+def _is_device(resource: str) -> bool:
+    return "/" in resource
 
 
 def _selection_kind(verdicts: Sequence[Verdict]) -> str:
@@ -143,6 +162,12 @@ def by_distance(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
     return tuple(sorted(verdicts, key=distance))
 
 
+def _fenced(message: Message, late: Mapping[str, int]) -> bool:
+    """Whether the nodes with the device are fenced off by its own name: the others never had any."""
+    lacking = {one.resource for one in message.reasons if _is_device(one.resource)}
+    return set(late) <= {"resources"} and any(one.taint[0] in lacking for one in message.reasons)
+
+
 def _by_message(message: Message) -> str | None:
     if message.no_nodes:
         return "no-nodes"
@@ -153,7 +178,8 @@ def _by_message(message: Message) -> str | None:
         return None
     late = {kind: count for kind, count in counts.items() if kind not in _TAINTS}
     outage = counts["cordoned"] + counts["node-state"]
-    if late and not (outage > sum(late.values()) and set(late) <= {"resources", "pods"}):
+    closed = outage > sum(late.values()) and set(late) <= {"resources", "pods"}
+    if late and not closed and not _fenced(message, late):
         beyond = {
             kind: count for kind, count in late.items() if kind not in ("affinity", "node-name")
         } or late

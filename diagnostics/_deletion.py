@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from poddoctor.model import POD, Body, Read, Snapshot, Symptom
+from poddoctor.model import POD, Body, Snapshot, Symptom
 from poddoctor.pod.containers import containers
-from poddoctor.pod.reads import condition, list_of, node_of, pod_events
+from poddoctor.pod.reads import condition, node_of, pod_events
 from poddoctor.pod.units import parse_time, show_duration
 
+from ._drain import budgets
 from ._nodes import node_name, trouble_of
+from ._selectors import name_of
 
 _MARGIN = timedelta(seconds=90)  # to unmount volumes and give back the address
 _FINALIZERS = (
@@ -49,12 +51,6 @@ _FINALIZERS = (
 _KILL_EVENTS = ("FailedKillPod", "ExceededGracePeriod", "KillContainerError")
 
 
-def budgets_read(snapshot: Snapshot) -> Read:
-    """The disruption budgets of the namespace."""
-    purpose = "would show which disruption budget governs the eviction"
-    return list_of("policy/v1", "poddisruptionbudgets", snapshot.target.namespace, purpose)
-
-
 def is_deleted(pod: Body) -> bool:
     """Whether somebody asked for the pod to be deleted."""
     return bool((pod.get("metadata") or {}).get("deletionTimestamp"))
@@ -66,6 +62,7 @@ def deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     meta = pod.get("metadata") or {}
     values, overdue = _times(snapshot, pod)
     trouble = trouble_of(snapshot)
+    failed = next((one for one in reversed(pod_events(snapshot)) if one.reason in _KILL_EVENTS), None)
     if _all_ended(pod) and meta.get("finalizers"):
         yield _finalizers(pod, values)
     elif trouble is not None and (trouble.ready != "gone" or overdue > timedelta(0)):
@@ -74,10 +71,9 @@ def deletion(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         if trouble.since:
             extra["node_for"] = show_duration(snapshot.clock - trouble.since)
         yield _ending("lifecycle.node-away", trouble.source, text, {**values, **extra}, _stale_notes(pod))
-    elif failed := next((one for one in reversed(pod_events(snapshot)) if one.reason in _KILL_EVENTS), None):
-        if overdue > timedelta(0):
-            extra = {"detail": failed.message}
-            yield _ending("lifecycle.kill-failed", failed.source, failed.message, {**values, **extra})
+    elif overdue > timedelta(0) and failed is not None:
+        extra = {"detail": failed.message}
+        yield _ending("lifecycle.kill-failed", failed.source, failed.message, {**values, **extra})
     elif overdue > _MARGIN:
         text = f"its grace period ended {values.get('overdue')} ago, and the kubelet has not removed it"
         mounted = ", ".join(_mounted(pod))
@@ -179,13 +175,13 @@ def who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     if target.get("reason") == "EvictionByEvictionAPI":
         if ((node_of(snapshot) or {}).get("spec") or {}).get("unschedulable"):
             kept["cordoned"] = str(kept.get("node") or "yes")
-        budgets = _budgets(snapshot, pod)
-        if budgets:
-            kept["budget"] = ", ".join(budgets)
-        notes = [
-            (f"governed by PodDisruptionBudget {name}", f"poddisruptionbudget {name}") for name in budgets
-        ]
+        names = [name_of(one) for one in budgets(snapshot, pod)]
+        if names:
+            kept["budget"] = ", ".join(names)
+        notes = [(f"governed by PodDisruptionBudget {name}", f"poddisruptionbudget {name}") for name in names]
         yield Symptom("lifecycle.evicted-by-api", POD, source, text, kept, when, notes=tuple(notes))
+    elif target.get("reason") == "DeletionByDeviceTaintManager":  # a taint of a device that it has claimed
+        yield Symptom("lifecycle.deleted-by-taint", POD, source, text, {**kept, "device": "a device"}, when)
     elif target.get("reason") == "DeletionByTaintManager":
         taints = ((node_of(snapshot) or {}).get("spec") or {}).get("taints") or []
         harsh = [str(one.get("key")) for one in taints if one.get("effect") == "NoExecute"]
@@ -194,13 +190,3 @@ def who_deleted(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
             # Those of Kubernetes itself come and go with the state of the node.
             kept["by_hand"] = "no" if "node.kubernetes.io/" in harsh[0] else "yes"
         yield Symptom("lifecycle.deleted-by-taint", POD, source, text, kept, when)
-
-
-def _budgets(snapshot: Snapshot, pod: Body) -> list[str]:
-    labels = (pod.get("metadata") or {}).get("labels") or {}
-    names = []
-    for one in snapshot.items(budgets_read(snapshot)) or []:
-        wanted = ((one.get("spec") or {}).get("selector") or {}).get("matchLabels") or {}
-        if wanted and all(labels.get(key) == value for key, value in wanted.items()):
-            names.append(str((one.get("metadata") or {}).get("name")))
-    return names

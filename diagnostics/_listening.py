@@ -31,7 +31,8 @@ class Place:
         return self.host in {"localhost", "::1"} or self.host.startswith("127.")
 
     def __str__(self) -> str:
-        return f"{self.host}:{self.port}" if self.host else f"port {self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}" if host else f"port {self.port}"
 
 
 def listening(logs: Iterable[str]) -> list[Place]:

@@ -157,6 +157,7 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         "environment-variable-missing": _variable,
         "file-missing": _path,
         "permission-denied": _permission,
+        "file-too-open": _path,
         "read-only-filesystem": _path,
         "disk-full": _path,
         "data-directory-incompatible": _path,
@@ -169,6 +170,7 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         "runtime-version-mismatch": _runtime,
         "kubernetes-api-unreachable": _api,
         "dns-loop": _corefile,
+        "leader-election-lost": _cpu,
     }
     handler = table.get(meaning.what)
     return handler(snapshot, one, meaning) if handler else ({}, [], False)
@@ -183,20 +185,39 @@ def _variable(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         row = f"{wanted} is given to the container, but may be empty" if wanted else ""
         return {}, [(row, f"{one.spec_path}.env")] if row else [], False
     found: dict[str, str] = {}
-    rows = [(f"{wanted} is not among the container's env ({len(names)} set)", f"{one.spec_path}.env")]
+    sources = one.spec.get("envFrom") or []
+    more = ", apart from envFrom" if sources else ""
+    rows = [(f"{wanted} is not among the container's env ({len(names)} set{more})", f"{one.spec_path}.env")]
     if close := nearest(wanted, names, 1):
         found["nearest_variable"] = close[0]
         rows.append((f"{close[0]} is set", f"{one.spec_path}.env"))
-    sources = one.spec.get("envFrom") or []
     return found, rows, not sources
+
+
+def _cpu(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """The CPU limit of a program that did not renew its lease in time: throttled, it comes too late."""
+    del snapshot, meaning
+    limit = str(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu") or "")
+    where = f"{one.spec_path}.resources.limits.cpu"
+    return ({"cpu_limit": limit}, [(f"its CPU limit is {limit}", where)], False) if limit else ({}, [], False)
+
+
+def _named_path(one: Container, meaning: Meaning) -> tuple[str, dict[str, str]]:
+    """The path that the line speaks of, in full if the container is told where ``~`` is."""
+    known = path = meaning.attributes.get("path", "")
+    if not path and (seen := _PATH_IN_LINE.search(meaning.line.text)):
+        path = seen[1]
+    if path.startswith("~/"):
+        home = next(
+            (env.get("value") for env in one.spec.get("env") or [] if env.get("name") == "HOME"), None
+        )
+        path = f"{home}{path[1:]}" if home else path
+    return path, {"path": path} if path != known else {}
 
 
 def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     pod = pod_of(snapshot) or {}
-    path = meaning.attributes.get("path", "")
-    found: dict[str, str] = {}
-    if not path and (seen := _PATH_IN_LINE.search(meaning.line.text)):
-        path = found["path"] = seen[1]
+    path, found = _named_path(one, meaning)
     mount, rows = _logworld.mounted(one, pod, path)
     found |= mount
     if path.startswith("/"):

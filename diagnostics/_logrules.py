@@ -40,7 +40,11 @@ def _rule(what: str, words: str, pattern: str, **fixed: str) -> Rule:
     return Rule(what, tuple(words.split("|")), pattern, fixed)
 
 
-_V = r"(?P<variable>(?!(?:INFO|WARN|WARNING|ERROR|FATAL|DEBUG|NOTICE|CRITICAL|TRACE|SEVERE|NOTE)\b)[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{3,})"
+_V = (
+    r"(?P<variable>(?<![A-Za-z0-9_])(?!(?:INFO|WARN|WARNING|ERROR|FATAL|DEBUG|NOTICE|CRITICAL|TRACE|SEVERE|NOTE|PANIC|EMERG|ALERT|"
+    r"EMERGENCY|EXCEPTION|MISSING|REQUIRED|ENVIRONMENT|VARIABLE|VARIABLES|MUST|FAILED|FAILURE|ABORT|ABORTING|EXITING)\b)"
+    r"(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z][A-Z0-9]{3,})(?![A-Za-z0-9_]))"
+)
 _Q = r"[\"'`“‘]"
 _PATH = r"(?P<path>(?:\.{0,2}/)[^\s\"'`’:,;()]+)"
 _FILE = r"(?P<path>[^\s\"'`’:,;()]+)"
@@ -58,7 +62,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "certificate-expired",
         "expired|not yet valid|nottimevalid",
-        r"certificate (?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
+        r"[Cc]ertificate (?:/\S+ )?(?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
         r"CertificateExpiredException(?:: NotAfter: (?P<not_after>[^\n]{8,40}))?|CertificateNotYetValid|NotTimeValid|"
         r"certificate verify failed: certificate has expired|sslv3 alert certificate expired|certificate is not yet valid",
     ),
@@ -135,19 +139,25 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "dependency-rejected-credentials",
-        "401|403|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
-        r"InvalidClientTokenId|SignatureDoesNotMatch|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|ExpiredToken|"
+        "401|403|access key id you provided|signature we calculated|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
+        r"AWS Access Key Id you provided does not exist|request signature we calculated does not match|InvalidClientTokenId|SignatureDoesNotMatch|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|ExpiredToken|"
         r"\binvalid_client\b|[Bb]ad credentials|[Ii]nvalid API [Kk]ey|\bcode = Unauthenticated|"
         r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|https?://\S+: 40[13] (?:Forbidden|Unauthorized)|x-api-key",
     ),
     # A refusal of a remote API is none of a file.
     _rule(
         "dependency-rejected-credentials",
-        "permission denied for|code: 403|when calling the|permission denied (publickey|locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
-        r"NoCredentialsError|[Uu]nable to locate credentials|NoCredentialProviders|[Cc]ould not (?:find|load) (?:the )?(?:default )?credentials|Unable to load (?:AWS )?credentials|failed to refresh cached credentials|"
+        "/v1/auth/|error making api request",
+        r"/v1/(?:auth|\w+/data)/[\w./-]+[\s\S]{0,60}?Code: 40[0-3]\. Errors",
+        refuser="Vault",
+    ),
+    _rule(
+        "dependency-rejected-credentials",
+        "permission denied for|googleapi: error 40|possibly missing permission|code: 403|when calling the|permission denied (publickey|locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
+        r"googleapi: Error 40[13]:|Possibly missing permission|NoCredentialsError|[Uu]nable to locate credentials|NoCredentialProviders|[Cc]ould not (?:find|load) (?:the )?(?:default )?credentials|Unable to load (?:AWS )?credentials|failed to refresh cached credentials|"
         r"\((?:AccessDenied\w*|Unauthorized\w*|Forbidden|40[13])\) when calling|Code: 403\. Errors:|not authorized to perform: [\w:]+|Not authorized to perform sts|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
         r"code = PermissionDenied|PERMISSION_DENIED: |AuthorizationFailed: |StatusCode[=:] ?403\b|DefaultCredentialsError",
-        service_kind="The cloud's API",
+        refuser="The cloud's API",
     ),
     _rule(
         "dependency-rejected-credentials",
@@ -171,9 +181,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "database-schema-mismatch",
-        "migration|database needs|the database|version compat|dirty database|revision identified|schema-validation|migrate|schema version",
+        "migration|database needs|database has not|the database|version compat|dirty database|revision identified|schema-validation|migrate|schema version",
         r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
-        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
+        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase has not (?:yet )?been (?:initiali[sz]|migrat)[^\n]*|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
     ),
     # ---- the cluster's API
     _rule(
@@ -258,6 +268,13 @@ RULES: tuple[Rule, ...] = (
         r"could not locate a valid checkpoint record|Wrong signature trying to load DB from file",
         problem="damaged",
     ),
+    _rule(
+        "data-directory-incompatible",
+        "cannot boot server|version of the data|inconsistentbrokerid|inconsistent broker",
+        r"Cannot boot server version (?P<program_version>\d+) on data directory built by version (?P<data_version>\d+)|"
+        r"version of the data \((?P<data_version2>[\d.]+)\) is (?:higher|newer) than the \w+ ?image version \((?P<program_version2>[\d.]+)\)",
+        problem="version",
+    ),
     # ---- runtime versions
     _rule(
         "runtime-version-mismatch",
@@ -321,7 +338,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "heap-exhausted",
         "outofmemoryerror|insufficient memory for the java|could not reserve enough space",
-        r"java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime|Could not reserve enough space for \S+ object heap",
+        r"java\.lang\.OutOfMemoryError: (?P<other_pool>Metaspace|Compressed class space|Direct buffer memory)|java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime|Could not reserve enough space for \S+ object heap",
         runtime="Java",
     ),
     _rule(
@@ -343,6 +360,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "disk-full",
+        "shared memory segment",
+        r"shared memory segment \"[^\"\n]+\"[^\n]*No space left on device",
+        path="/dev/shm",  # noqa: S108 - named, not used
+    ),
+    _rule(
+        "disk-full",
         "no space left|enospc|errno 28|disk quota|enough space on the disk|storagefull",
         r"(?i)(?:[\"'](?P<path>/[^\"'\n]+)[\"'][^\n]{0,30}?)?no space left on device(?:[: '\"]+(?P<path2>/[^'\"\s]+))?|ENOSPC(?!: System limit)|\[Errno 28\]|disk quota exceeded|not enough space on the disk|StorageFull|\benospc\b",
     ),
@@ -357,8 +380,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "port-in-use",
-        "address already in use|eaddrinuse|addrinuse|already in use|errno 98|connection in use|(98: |address in use|bind on",
-        r"EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
+        "address already in use|already bound|eaddrinuse|addrinuse|already in use|errno 98|connection in use|(98: |address in use|bind on",
+        r"[Pp]ort(?:\(s\))? already bound:? (?P<port9>\d+)|EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
         r"listen (?:tcp|udp)[46]? [\w.\[\]:]*:(?P<port3>\d+): bind: address already in use|Port (?P<port4>\d+) (?:was|is) already in use|[Aa]ddress already in use - bind\(2\) for [^\n]*?(?:port |:)(?P<port5>\d+)|"
         r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|\b[Pp]ort\b|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
         r"(?i:address already in use)|Connection in use: \('[^']*', (?P<port8>\d+)\)|AddrInUse|\beaddrinuse\b|\[Errno 98\]",
@@ -380,7 +403,7 @@ RULES: tuple[Rule, ...] = (
         "permission denied|eacces|not writable|unable to write to the backend|errno 13|accessdenied|access denied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
         rf"npm (?:ERR!|error) code EACCES[\s\S]{{0,200}}?npm (?:ERR!|error) path (?P<path15>/\S+)|\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
         rf"(?:open|mkdir|unlink|stat|create|chdir|chmod|chown|rename|lstat|fork/exec|read|write) (?P<path3>/[^\s:]+): (?:permission denied|operation not permitted)|"
-        rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,12}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
+        rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,30}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
         rf"Access to the path '(?P<path7>[^']+)' is denied|(?:Permission denied|Operation not permitted) @ \w+ - (?P<path8>\S+)|"
         rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|AccessDeniedException\[(?P<path13>/[^\]]+)\]|handle-open: open: Operation not permitted|"
         rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey| for (?:table|relation|schema|database|sequence|function|view))|(?:failed )?(?P<switch>setgroups|initgroups|set[re]*[ug]id|setres[ug]id|switching to|chroot|capset|cap_set_proc|set_?caps?)\b[^\n]{{0,60}}?(?i:operation not permitted)|\bE(?:ACCES|PERM)\b|(?P<path10>/[^\s'\":]+)['\"]?: (?:eacces|eperm)\b|\b(?:eacces|eperm)\b|directory '(?P<path11>/[^']+)' is not writable|(?P<path12>/[\w./-]+)['\"]? is not writable|Unable to write to the backend|(?i:file access denied|access to file denied)(?:: ?(?P<path14>/\S+))?",
@@ -391,6 +414,13 @@ RULES: tuple[Rule, ...] = (
         "write to|create|unable to open",
         r"(?i:cannot|can ?not|can't|could not|unable to|failed to) (?:create|write(?: to)?)(?: (?:the |a )?(?:\w+ )?(?:directory|dir|file|folder))? ['\"]?(?P<path>/[^\s'\":]+)(?![^\n]*(?:[Nn]o such|exists|[Nn]ot a dir|[Ii]s a dir|space|[Rr]ead-only|too many|refused|time))",
         unsure="yes",
+    ),
+    _rule(
+        "file-too-open",
+        "owner only|too open|too permissive|group or world|unprotected private key|writable by the owner|only the owner",
+        r"[Ff]ile (?P<path>/\S+) must be accessible by owner only|permissions on (?P<path2>/\S+) are too open|[Pp]ermissions (?P<mode>\d{3,4}) for '?(?P<path3>/[^'\s]+)'? are too open|"
+        r"private key file \"(?P<path4>[^\"]+)\" (?:has group or world access|must be owned)|config file \(\"(?P<path5>[^\"]+)\"\) can only be writable by the owner but the permissions are \"(?P<mode2>[^\"]+)\"|"
+        r"(?P<path6>~/\S+) access too permissive|UNPROTECTED PRIVATE KEY FILE|(?P<path7>/[\w./@-]+)['\"]?:? [^\n/]{0,40}(?:permissions? (?:is |are )?too (?:open|permissive|broad)|(?:is |has )?group or world (?:access|readable|writable|writeable))",
     ),
     # ---- modules and libraries
     _rule(
@@ -403,6 +433,13 @@ RULES: tuple[Rule, ...] = (
         "module-missing",
         "libnvidia|libcuda",
         r"(?P<driver_library>lib(?:nvidia-ml|cuda|nvidia-\w+)\.so[\w.]*): cannot open shared object file",
+    ),
+    _rule(
+        "module-missing",
+        "valid icu package",
+        r"Couldn't find a valid ICU package",
+        module="libicu",
+        language="shared library",
     ),
     _rule(
         "module-missing",
@@ -506,7 +543,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "environment-variable-missing",
         "could not resolve placeholder|the config property",
-        r"Could not resolve placeholder '(?P<variable>[\w.\-]+)' in value|The config property (?P<variable2>[\w.\-]+) is required but it could not be found",
+        r"Could not resolve placeholder (?:'|\$\{)(?P<variable>[\w.\-]+)(?:' in value|\})|The config property (?P<variable2>[\w.\-]+) is required but it could not be found",
         upper="yes",
     ),
     _rule(
@@ -528,16 +565,22 @@ RULES: tuple[Rule, ...] = (
         rf"(?i:\b(?:missing|required|must set|please set|must provide|please provide|must specify|please specify|undefined|unset|need to set|have to set|you must define)\b)(?i: required| config(?:uration)?| variable| value| setting| parameter| option| env| for| the| secret)*[: ]+{_Q}?\$?\{{?{_V.replace('variable', 'variable2')}\b",
     ),
     # ---- names, refusals, time-outs
+    # The driver of PostgreSQL has no more to say of a name that is not known than the name.
     _rule(
         "dependency-not-resolved",
-        "no such host|name or service not known|name resolution|enotfound|eai_again|could not resolve|couldn't resolve|unknownhost|bad address|host not found|not translate host|failed to resolve|getaddrinfo|unknown mysql server host|name does not resolve|nxdomain|no such host is known|server misbehaving|unresolvedaddress|no resolvable bootstrap|could not be resolved|can't resolve|dns resolution failed|failed to lookup address|cannot resolve|unable to resolve|non-existing domain|resolve host|nodename nor servname",
+        "the connection attempt failed",
+        r"The connection attempt failed\.\n[^\n]* ERROR: (?P<host>[a-z](?:[\w-]*\.)*[\w-]+)$",
+    ),
+    _rule(
+        "dependency-not-resolved",
+        "no such host|lookup |name or service not known|name resolution|enotfound|eai_again|could not resolve|couldn't resolve|unknownhost|bad address|host not found|not translate host|failed to resolve|getaddrinfo|unknown mysql server host|name does not resolve|nxdomain|no such host is known|server misbehaving|unresolvedaddress|no resolvable bootstrap|could not be resolved|can't resolve|dns resolution failed|failed to lookup address|cannot resolve|unable to resolve|non-existing domain|resolve host|nodename nor servname",
         r"lookup (?P<host>[\w.-]+?)\.?(?: on [\d.:\[\]a-f]+)?: (?:no such host|server misbehaving|Temporary failure|i/o timeout|read udp)|(?:ENOTFOUND|EAI_AGAIN) (?P<host2>[\w.-]+)|UnknownHostException: (?P<host3>[\w.-]+)|could not translate host name \\?\"(?P<host4>[^\"\\]+)|"
         r"[Ff]ailed to resolve '(?P<host5>[\w.-]+)'|bad address '(?P<host6>[\w.-]+)(?::(?P<port8>\d+))?'|[Cc]ould(?: not|n't) resolve (?:(?:proxy|host|address|hostname|host name)\b:? ?[\"']?(?P<host7>[\w.-]+)|[\"']?(?P<host22>(?![\w.-]*\.[A-Z])[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)))|host not found in (?:upstream|resolver|set_real_ip_from)? ?\\?\"?(?P<host8>[\w.-]+)(?::(?P<port>\d+))?|"
         r"(?P<host9>[\w.-]+) could not be resolved \(|getaddrinfo for (?P<host10>[\w.-]+) failed|Unknown (?:MySQL|MariaDB) server host '(?P<host11>[\w.-]+)'|(?:Name or service not known|No such host is known\.?|Resource temporarily unavailable|nodename nor servname[\w ,]*|Name does not resolve) \((?P<host12>[\w.-]+):(?P<port2>\d+)\)|"
         r"Error -[23] connecting to (?P<host13>[\w.-]+):(?P<port3>\d+)|Couldn't resolve server (?P<host14>[\w.-]+):(?P<port4>\d+)|tcp connect \((?P<host15>[\w.-]+):(?P<port5>\d+)\): non-existing|(?:[\w-]+: )(?P<host16>(?!(?:connect|getaddrinfo|socket|dial|lookup|error)\b)[\w.-]+): (?:Name does not resolve|Name or service not known|Temporary failure in name resolution)|"
         r"[Ff]ailed to resolve (?:(?:host|hostname|address|name):? )?[\"'`]?(?P<host17>[\w-]+(?:\.[\w-]+)*)[\"'`:]|(?:TCP connection to|Could not connect to Redis at|connect to|to host) [\"']?(?P<host18>[\w.-]+):(?P<port6>\d+)[^\n]{0,80}?(?:getaddrinfo|Name or service not known|name resolution)|"
         r"(?i:unable|cannot|can't) (?:to )?resolve (?:(?:host(?:name)?|address|name)\b:? ?[\"']?(?P<host19>[\w.-]+)|[\"']?(?P<host23>(?![\w.-]*\.[A-Z])[\w-]+(?:\.[\w-]+)+|[\w-]+(?=:\d)))|\((?:name|host)='(?P<host20>[\w.-]+)'[^\n]*(?:Name or service not known|name resolution)|HTTPS?ConnectionPool\(host='(?P<host21>[\w.-]+)', port=(?P<port7>\d+)\)[^\n]*(?:Name or service not known|name resolution|NameResolutionError)|"
-        r"[Nn]o resolvable bootstrap|gaierror|Name or service not known|Temporary failure in name resolution|nodename nor servname|Name does not resolve|\bnxdomain\b|UnresolvedAddressException|failed to lookup address information|getaddrinfo(?:: | )[^\n]{0,40}",
+        r"[Nn]o resolvable bootstrap|gaierror|Name or service not known|Temporary failure in name resolution|nodename nor servname|Name does not resolve|\bnxdomain\b|UnresolvedAddressException|failed to lookup address information|getaddrinfo(?:: | )(?!ENOTFOUND|EAI_AGAIN)[^\n]{0,40}",
     ),
     _rule(
         "dependency-refused",
@@ -629,6 +672,12 @@ RULES: tuple[Rule, ...] = (
         r"Failed to determine (?:a suitable|the) (?:driver class|\w+ dialect)|field not found, node: (?P<setting2>\w+)|\[pool (?:[\w.-]+)\] (?P<problem>[^\n]+)",
     ),
     # ---- a file that is not there: last, for many of the above say it too
+    # A socket is made by who listens on it: what is missing is its directory.
+    _rule(
+        "file-missing",
+        "bind",
+        r"(?:listen unix (?P<path>/\S+)/[^/\s:]+: bind|\b[Bb]ind(?:ing)?\b[^\n]{0,60}['\"](?P<path2>/[^'\"\n]+)/[^/'\"\n]+['\"]): [Nn]o such file",
+    ),
     _rule(
         "file-missing",
         "no such file|enoent|errno 2]|filenotfound|nosuchfile|could not find file|(2: no|failed opening|unable to access jarfile|code: 2, kind: notfound|can't open|does not exist|cannot stat|cannot load certificate|not find a part of the path",
@@ -707,7 +756,18 @@ _NO_HOST = frozenset(
         "node",
     }
 )
-_SUFFIX = lazy(r"\.(?:py|js|ts|go|rb|java|php|rs|cs|c|cc|cpp|mjs|cjs|kt|ex|erl|conf|yaml|yml|json|lua|so|h)$")
+_SUFFIX = lazy(
+    r"\.(?:py|js|ts|tsx|jsx|go|rb|java|scala|groovy|clj|php|rs|cs|fs|vb|c|cc|cpp|hpp|mjs|cjs|kts?|exs?|erl|hs|swift|"
+    r"conf|ya?ml|json|toml|lua|so|h|pl|pm)$"
+)
+# A variable that is named as a way to have something else.
+_OFFERED = lazy(
+    r"(?i)\bif (?:you|this|that)\b[^.]*\b(?:want|wish|intend|intended|like|would|prefer|need to force)\b|"
+    r"\bto (?:force|override|overrule|disable|suppress|silence|skip|bypass|change|allow)\b[^.]*\benv"
+)
+_MAY_BE = lazy(
+    r"(?i)\b(?:can|may|could) (?:also )?be (?:\w+ly )?(?:suppl|set|giv|provid|specif|defin|overrid)\w*"
+)
 
 
 # A value that cannot be read is as often input as configuration: its entry, or the pod, must say that it is the latter.
@@ -747,6 +807,10 @@ def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
             line = kept[index]
             if line.weight != NOISE and not _calm(line, kept) and not _EMULATED.match(line.text):
                 values = _attributes(rule, found, kept, index)
+                if rule.what == "environment-variable-missing":
+                    if _OFFERED.search(line.text):
+                        continue
+                    values = {**values, "unsure": "yes"} if _MAY_BE.search(line.text) else values
                 if rule.what == "configuration-invalid" and _BARE.search(found[0]):
                     values = values if _configures(kept, index) else {**values, "bare": "yes"}
                 yield Meaning(rule.what, line, values)
@@ -830,6 +894,8 @@ def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None
         for pattern in _ENDPOINTS:
             for found in pattern.compiled.finditer(line.text):
                 groups = found.groupdict()
+                if line.text.startswith("->", found.end()):  # the near end of a connection
+                    continue
                 if groups.get("host") and _CALLER.search(line.text[: found.start("host")][-24:]):
                     continue
                 if groups.get("socket"):

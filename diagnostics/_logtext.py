@@ -21,6 +21,8 @@ Kind = Literal["root", "fatal", "error", "warning", "last"]
 ROOT, FATAL, ERROR, WEAK, PLAIN, NOISE = 6, 5, 4, 2, 1, 0
 _KINDS: dict[int, Kind] = {ROOT: "root", FATAL: "fatal", ERROR: "error", WEAK: "warning"}
 _LAST_SPOKEN = 3  # lines: a farewell hides the words before it
+_JOINED, _LONGEST = 8, 1000  # lines and characters of one JSON message
+_HEADS = 8  # parts of the head of an entry
 _FADES_AFTER = 40  # lines: an error this far from the end weighs one less
 _ANSI = lazy(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -72,12 +74,12 @@ _CALM = lazy(
 )
 _NOISE = lazy(
     r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
-    r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?log|"
+    r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?logs?\b|"
     r"<0\.\d+\.\d+> +(?:crasher|initial call|pid|registered_name|ancestors|message_queue_len|messages|links|dictionary|"
     r"trap_exit|status|heap_size|stack_size|reductions|neighbours|supervisor|errorContext|offender|in function|in call from)\b|"
     r"<0\.\d+\.\d+> {8,}\S|debconf:|npm notice|ExperimentalWarning|SLF4J|JAVA_TOOL_OPTIONS|sun\.misc\.Unsafe|illegal reflective|"
     r"running pip as the 'root'|, client: [\d.:a-f]+, server: |https?://\S*/errors?/|"
-    r"for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
+    r"(?:^|[\])>] )(?:please )?(?:see \S+ )?for more (?:information|details)|^\s*(?:hint|detail|context|statement|see also|help|tip)\b:?|A complete log of this run|"
     r"To rerun your application|re-run your application|Error starting ApplicationContext|WARNING: overcommit"
 )
 _FOLLOWS = lazy(
@@ -90,7 +92,36 @@ _FOLLOWS = lazy(
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
     r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
     r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed$|[Ee]rrors? (?:\(s\) )?found in configuration|"
-    r"(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+    r"\bBOOT FAILED$|^[A-Z][\w ]{3,30} failed to start\.?$|(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+)
+# What npm says of a script that failed, beside the reason of its own that it may have.
+_NPM = ("npm ERR!", "npm error")
+_NPM_FORM = lazy(
+    r"npm (?:ERR!|error)\s*(?:(?:code|errno|syscall|path|command|signal|workspace|location|cwd|dest|in|at)\b|$|"
+    r"Lifecycle|Failed at|Exit status|Exit code|Error: command|Clean install|(?:This|There) is |A complete log|/|--|"
+    r"[Ll]og files|\S+@\S+ \S+: `|Tell the author|You can get|To permanently|Your cache|previous versions)"
+)
+_NPM_REASON = lazy(
+    r"(?i)\bcan only\b|\bmissing\b|not found|could not|cannot|unable|invalid|failed,? reason|conflict|\bmust\b"
+)
+_LOGFMT = lazy(r"\b(?:level|lvl)=\w+ ")
+_LOGFMT_WORDS = lazy(r"\b(?:msg|message|err|error)=\"((?:[^\"\\]|\\.)+)\"")
+# What loggers write before the message.
+_HEAD = lazy(
+    r"""[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w./-]+:\d+\]\s*
+    |\[?\d{4}[-/]\d\d[-/]\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\ ?(?:UTC|GMT)|\ ?[+-]\d\d:?\d\d)?\]?(?:\s*\|\s*|:?\s+)
+    |\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[\d+\]:?\s+|\d+\#\d+:\s+|<0\.\d+\.\d+>\s+|\d+\ ---\ \[[^\]]*\]\s+\S+\s+:\s+
+    |npm\ (?:ERR!|error)\s+|what\(\):\s+""",
+    re.VERBOSE,
+)
+_AFTER_HEAD = lazy(
+    r"""\[?(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|error|fatal|critical|Server|MY-\d+|InnoDB|WARN(?:ING)?|warning)\]?:?(?:\s+==>|\s*\|)?\s+
+    |CORE\ \|\s+|\([\w./-]+(?::\d+[^()]*)?\)\s*\|?\s+|\[[a-z][\w$]*(?:\.[\w$]+)+\]\s+|\d+\s+(?=\[)""",
+    re.VERBOSE,
+)
+# How a line ends that has said its reason.
+FAREWELL = lazy(
+    r"(?i)(?<=\w)[,;] (?:now )?(?:stopping|exiting|aborting|terminating|quitting|shutting down)\b.{0,20}$"
 )
 _BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|Error|error|main)\b|-+")
 _RECOVERED = lazy(
@@ -369,7 +400,26 @@ def decisive_of(lines: Sequence[Line]) -> Line | None:
         return _named(best[1])
     spoken = [line for line in lines if line.weight == PLAIN and line.text.strip()]
     telling = [line for line in spoken[-_LAST_SPOKEN:] if not _FOLLOWS.search(line.text)]
-    return _named((telling or spoken)[-1]) if spoken else None
+    if not spoken:
+        return None
+    said = _named((telling or spoken)[-1])
+    # A warning that only a farewell follows is more than last words.
+    left = said.number < spoken[-1].number and remark(said)
+    return Line(said.number, said.text, said.weight, said.block, "warning") if left else said
+
+
+def without_head(text: str) -> str:
+    """A line without what its logger wrote before the message: time, level, process, source."""
+    rest = text.strip()
+    if _LOGFMT.search(rest):
+        said = [found[1].replace('\\"', '"') for found in _LOGFMT_WORDS.compiled.finditer(rest)]
+        return ": ".join(said) or rest
+    for _ in range(_HEADS):
+        found = _HEAD.match(rest) or (_AFTER_HEAD.match(rest) if rest != text.strip() else None)
+        if found is None:
+            break
+        rest = rest[found.end() :]
+    return rest if rest.strip() else text.strip()
 
 
 def remark(line: Line) -> bool:
@@ -393,6 +443,7 @@ class _State:
         self.entry = ""
         self.caught = False
         self.logged = False
+        self.npm = False
         self.above = ""
         self.known: dict[str, int] = {}
 
@@ -408,7 +459,9 @@ class _State:
             or bool(_CAUSED.match(line))
             or _is_frame(line)
             or self.logged
+            or (line.startswith(_NPM) and self.npm)
         )
+        self.npm = line.startswith(_NPM)
         entry = line.partition("> ")[0] if "<0." in line[:60] else ""
         if entry and entry == self.entry:
             # Erlang writes the head of an entry before each of its lines.
@@ -426,7 +479,8 @@ class _State:
         above, self.above = self.above, line
         if line.startswith("Traceback (most recent") and not above.startswith(_JOINS):
             self.caught = bool(_level_of(above))
-        special = self._special(line)
+        thrown = above.startswith("terminate called") and line.lstrip().startswith("what():")
+        special = ROOT if thrown else self._special(line)
         if special is not None:
             # What a logger prints below an entry was caught; what ends a program has no entry above it.
             return ERROR if special == FATAL and self.caught and not self.traceback else special
@@ -469,7 +523,9 @@ class _State:
         raised = bool(_RAISED.match(line))
         if calm and not raised and not _early(_FATAL, line) and not _early(_ERROR, line):
             return PLAIN if _WEAK.search(line) else NOISE
-        if _FOLLOWS.search(line):
+        if line.startswith(_NPM) and not _NPM_FORM.match(line) and _NPM_REASON.search(line):
+            return WEAK
+        if _FOLLOWS.search(FAREWELL.sub("", line) if fatal or error else line):
             return PLAIN
         if fatal or raised or _RUBY_END.match(line):
             return FATAL
@@ -500,10 +556,12 @@ class _State:
 
     def _head(self, line: str) -> int | None:
         """Lines that say what the next ones are."""
-        if line in ("Description:", "Error occurred during initialization of VM") or (
-            line.startswith("thread ") and _RUST_HEAD.search(line)
+        if (
+            line in ("Description:", "Error occurred during initialization of VM")
+            or line.endswith("bootstrap checks failed")
+            or (line.startswith("thread ") and _RUST_HEAD.search(line))
         ):
-            # Spring Boot, Java and Rust write their reason on the line below.
+            # Spring Boot, Java, Elasticsearch and Rust write their reason on the line below.
             self.awaits = True
             return NOISE
         if line.startswith(_PANICS):
@@ -555,7 +613,7 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
     if not isinstance(body, dict):
         return None
     level = _level(body)
-    message = next((_flat(body[key]) for key in _MESSAGE_KEYS if body.get(key)), "")
+    message = next((_joined(body[key]) for key in _MESSAGE_KEYS if body.get(key)), "")
     details = [_flat(body[key]) for key in _ERROR_KEYS if body.get(key)]
     words = ": ".join(dict.fromkeys(part for part in (message, *details) if part))
     if not words:
@@ -563,7 +621,9 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
     if level is None:
         return words, _State().weigh(words)
     weight = _LEVELS.get(level, PLAIN)
-    if body.get("c") == "ACCESS" or _says_of_others(words):
+    if (body.get("c") == "ACCESS" and str(body.get("ctx") or "").startswith("conn")) or _says_of_others(
+        words
+    ):
         return words, NOISE
     if weight >= ERROR and _noisy(_DIGITS.sub("0", words)):
         return words, NOISE
@@ -587,6 +647,18 @@ def _level(body: Mapping[str, Any]) -> str | None:
     if isinstance(nested, dict) and isinstance(nested.get("level"), str):
         return str(nested["level"]).lower()
     return None
+
+
+def _joined(value: Any) -> str:
+    """A message as one line; of a trace in it only what :func:`_flat` takes."""
+    if not isinstance(value, str) or "\n" not in value:
+        return _flat(value)
+    lines = [line.strip() for line in value.split("\n") if line.strip()]
+    if any(_CAUSED.match(line) or _is_frame(line) for line in value.split("\n")) or lines[:1] == [
+        "Traceback"
+    ]:
+        return _flat(value)
+    return "; ".join(lines[:_JOINED])[:_LONGEST]
 
 
 def _flat(value: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom
@@ -12,6 +12,7 @@ from poddoctor.pod.reads import node_read, pod_of
 from poddoctor.pod.units import parse_time
 
 from . import _claims as cl
+from . import _drivers
 from ._attached import (
     Notes,
     attachable,
@@ -30,6 +31,12 @@ from ._mounttext import Failure, device_of, failures, server_of, short_of
 from ._overdue import overdue
 
 _SOON = timedelta(minutes=1)
+# Options of NFS, EFS and CIFS: a file system on a disk refuses them.
+_NETWORK_OPTION = lazy(
+    r"(?:(?:nfs)?vers|minorversion|proto|rsize|wsize|timeo|retrans|nconnect|actimeo|port|mountport|sec|retry"
+    r"|dir_mode|file_mode|username|credentials|domain|cache)=|(?:no)?(?:resvport|lock|intr|sharesock|mfsymlinks"
+    r"|serverino|cto|tls|iam)$|hard$|soft$"
+)
 _HOLDER = lazy(
     r"(?:already|currently) attached to (?:the |a )?(?:different |other )?node[ (]+(?:\S*/)?"
     r"(?P<node>[\w.-]*\w)",
@@ -48,6 +55,8 @@ def reads(snapshot: Snapshot) -> Iterator[Read]:
     drivers = drivers_of(snapshot, pod)
     if drivers:
         yield csinode_read(node)
+    if _lacking(snapshot, node, drivers):
+        yield from _drivers.reads(node)
     names = [name for name in bound(snapshot).values() if attachable(snapshot.body(cl.volume_read(name)))]
     if names:
         yield attachments_read()
@@ -68,6 +77,8 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     for failure in failures(snapshot):
         if failure.problem == "cache" and _just_begun(snapshot, pod):
             continue  # said of nearly every pod on a busy node, and over the next second
+        if _overcome(snapshot, node, failure):
+            continue
         symptom = _told(snapshot, pod, node, failure)
         if lacking and symptom.name == "storage.attach-failed" and failure.problem == "not-attached":
             # Nobody attaches where the driver does not run: one cause, not two.
@@ -75,7 +86,7 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
             continue
         told.add(_about(symptom))
         yield symptom
-        if symptom.name == "storage.driver-missing":
+        if symptom.name == "storage.driver-missing" and "registered" not in symptom.attributes:
             yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
     rest = [
         one for one in silent if _about(one) not in told and not (told and one.name == "storage.attaching")
@@ -83,6 +94,29 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     yield from rest
     if not (told or rest or lacking or progressed(snapshot)):
         yield from overdue(snapshot, pod, node)
+
+
+def _lacking(snapshot: Snapshot, node: str, drivers: Iterable[str]) -> bool:
+    """Whether a driver that the pod needs is not on its node, as the node or the kubelet says."""
+    for driver in drivers:
+        state, _ = driver_state(snapshot, node, driver)
+        if state and "registered" not in state:
+            return True
+    return any(one.problem == "driver-missing" for one in failures(snapshot))
+
+
+def _overcome(snapshot: Snapshot, node: str, failure: Failure) -> bool:
+    """Whether the driver came to the node since, and the volume now fails for another reason."""
+    if failure.problem != "driver-missing" or failure.event.time is None:
+        return False
+    state, _ = driver_state(snapshot, node, failure.details.get("driver", ""))
+    return "registered" in state and any(
+        one.volume == failure.volume
+        and one is not failure
+        and (one.event.time or snapshot.clock) >= failure.event.time
+        for one in failures(snapshot)
+        if one.problem != "driver-missing"
+    )
 
 
 def _just_begun(snapshot: Snapshot, pod: Body) -> bool:
@@ -111,7 +145,7 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
             attributes.setdefault("holder_node", match["node"])
     elif failure.problem == "driver-missing":
         name = "storage.driver-missing"
-        more, notes = driver_state(snapshot, node, attributes.get("driver", ""))
+        more, notes = _driver(snapshot, node, attributes.get("driver", ""))
         attributes.update(more)
     elif failure.problem == "cache":
         name = "storage.mount-late"
@@ -119,7 +153,9 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
         attributes.update(_hostpath(pod, failure.volume))
     elif failure.event.reason == "FailedAttachVolume":
         name = "storage.attach-failed"
-    if failure.problem == "unreachable":
+    if failure.problem == "filesystem-refused":
+        attributes.update(_options(snapshot, failure.volume))
+    elif failure.problem == "unreachable":
         attributes["short"] = short_of(failure.event.message)
     attributes.update(server_of(failure.event.message) or device_of(failure.event.message))
     return Symptom(
@@ -155,6 +191,24 @@ def _place(snapshot: Snapshot, pod: Body, volume: str) -> dict[str, str]:
         else {"pv": volume, "what": f"volume {volume}"}
     )
     return {**found, **({"csi_driver": str(driver)} if driver else {})} if volume else {}
+
+
+def _options(snapshot: Snapshot, volume: str) -> dict[str, str]:
+    """The mount options of a volume, and the first one that only network file systems know."""
+    spec = (snapshot.body(cl.volume_read(volume)) or {}).get("spec") or {}
+    options = [str(one) for one in spec.get("mountOptions") or []]
+    foreign = next((one for one in options if _NETWORK_OPTION.match(one)), "")
+    found = {"mount_options": ",".join(options), "foreign_option": foreign}
+    return {**found, "problem": "option-refused"} if foreign else found
+
+
+def _driver(snapshot: Snapshot, node: str, driver: str) -> tuple[dict[str, str], Notes]:
+    """Which drivers the node has, and what became of the pod that brings the missing one."""
+    found, notes = driver_state(snapshot, node, driver)
+    if "registered" in found:
+        return found, notes
+    more, further = _drivers.absence(snapshot, driver, node)
+    return {**found, **more}, notes + further
 
 
 def _hostpath(pod: Body, volume: str) -> dict[str, str]:

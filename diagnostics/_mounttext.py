@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from poddoctor.model import Snapshot
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import Event
+from poddoctor.pod.reads import Event, pod_events
 
 from ._blocked import standing_events
 from ._storage_errors import telling
@@ -26,6 +26,7 @@ _OUTPUT = lazy(r"Output: (?P<output>.*)", re.DOTALL)
 _DISK = lazy(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
 _NFS_SOURCE = lazy(r"-t (?P<fs>nfs4?|cifs|glusterfs|ceph)\b[^\n]*?[ \t](?P<source>[^\s=]+:[^\s]*|//\S+)[ \t]")
 _SHARE = lazy(r"mount (?P<source>//\S+) on \S+ failed with")
+_OPTIONS = lazy(r"-o (?P<options>[^\s-]\S*) ")
 _DEVICE = lazy(r"-t (?P<fs>ext[234]|xfs|btrfs)\b[^\n]*?\s(?P<device>/\S+) /\S+\s*(?:\n|Output|$)")
 _FSCK = lazy(
     r"'fsck' found errors on device (?P<device>\S+) but could not correct them:?(?P<output>.*)", re.DOTALL
@@ -49,6 +50,7 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("multi-attach", r"Multi-Attach error|is already (?:exclusively )?(?:attached|used) (?:to|by)"),
     ("multi-attach", r"RESOURCE_IN_USE_BY_ANOTHER|volume is already exclusively attached"),
     ("multi-attach", r"VolumeInUse.{0,80}attached to|already attached to (?:the )?(?:other )?node\b"),
+    ("multi-attach", r"\bis (?:already |still )?attached (?:on|to) (?:an)?other node"),
     ("multi-attach", r"currently attached to (?:a )?different node|image \S+ is still being used"),
     (
         "hostpath-type",
@@ -76,12 +78,18 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("export-missing", r"mount\.nfs4?: Protocol not supported"),
     ("unreachable", r"No route to host|[Cc]onnection refused|[Cc]onnection timed out"),
     ("unreachable", r"Network is unreachable|Host is down|Failed to resolve"),
+    ("unreachable", r"mount\.\w+: Connection reset by peer"),
     ("unreachable", r"Name or service not known|could not resolve address|no such host"),
     ("unreachable", r"Temporary failure in name resolution|mount system call failed"),
     ("unreachable", r"mount error(?:\((?:110|111|112|113|115)\)| 11\d =)|portmap query failed"),
     ("unreachable", r"no mds server is up|rados: ret=-110"),
-    ("filesystem", r"wrong fs type|bad superblock|Structure needs cleaning|fsck found errors"),
+    ("filesystem", r"Structure needs cleaning|fsck found errors"),
     ("filesystem", r"'fsck' found errors|can't read superblock|Input/output error"),
+    # mount(8) guesses: the disk may be well, and fsType or an option wrong.
+    (
+        "filesystem-refused",
+        r"wrong fs type|bad superblock|[Uu]nknown parameter|already contains (?P<contains>\w+)",
+    ),
     ("busy", r"already mounted or|[Dd]evice or resource busy|target is busy|apparently in use by the system"),
     ("filesystem", r"mkfs\.|failed to format|has filesystem .* and could not"),
     ("node-affinity", r"NodeAffinity check failed|no matching NodeSelectorTerms"),
@@ -100,13 +108,14 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("slow", r"An operation with the given Volume .{0,200}already exists|context deadline exceeded"),
 )
 _UNREACHABLE = lazy(
-    r"no route to host|refused|timed out|unreachable|host is down|resol\w+|name or service|portmap"
-    r"|call failed|\(11\d\)",
+    r"no route to host|refused|timed out|reset by peer|unreachable|host is down|resol\w+|name or service"
+    r"|portmap|call failed|\(11\d\)",
     re.IGNORECASE,
 )
 _SHORT = (
     ("refused", "connection refused"),
     ("timed out", "no answer"),
+    ("reset", "connection reset"),
     ("resol", "its name does not resolve"),
     ("name or service", "its name does not resolve"),
     ("host is down", "host is down"),
@@ -130,6 +139,8 @@ def failures(snapshot: Snapshot) -> list[Failure]:
     """The standing failures, newest first, one for each volume and problem; those of config left out."""
     found: dict[tuple[str, str], Failure] = {}
     for one in standing_events(snapshot, REASONS):
+        if _overtaken(snapshot, one):
+            continue
         if _NOT_OURS.search(one.message) and "rpc error: code" not in one.message:
             continue
         if _SUMMARY.search(one.message) and not _VOLUME.search(one.message):
@@ -143,6 +154,24 @@ def failures(snapshot: Snapshot) -> list[Failure]:
     # That the driver is slow says nothing beside what it said.
     told = {one.volume for one in found.values() if one.problem != "slow"}
     return [one for one in found.values() if one.problem != "slow" or one.volume not in told]
+
+
+def _overtaken(snapshot: Snapshot, failure: Event) -> bool:
+    """Whether a later event shows that it went well after all.
+
+    The kubelet makes the sandbox when all volumes are mounted, and the controller says when it has
+    attached one.
+    """
+    match = _VOLUME.search(failure.message)
+    for one in pod_events(snapshot):
+        if not (one.time and failure.time and one.time > failure.time):
+            continue
+        if one.reason == "FailedCreatePodSandBox":
+            return True
+        attached = one.reason == "SuccessfulAttachVolume" and failure.reason == "FailedAttachVolume"
+        if attached and match and match["volume"] in one.message:
+            return True
+    return False
 
 
 def problem_of(message: str) -> tuple[str, dict[str, str]]:
@@ -162,7 +191,7 @@ def why_of(message: str) -> str:
         lines = [line.strip() for line in match["output"].splitlines() if line.strip()]
         lines = [line for line in lines if not line.startswith(("Running scope as unit", "Created symlink"))]
         text = lines[0] if lines else text
-    text = re.sub(r"^mount(?:\.\w+)?: /var/lib/kubelet/\S+: ", "", text)
+    text = re.sub(r"^mount(?:\.\w+)?: /(?!dev/)\S+: ", "", text)
     text = re.sub(r" (?:on|at) \"?/var/lib/kubelet/[^\s:\"]+\"?", "", text)
     if match := _FSCK.search(text):
         return _fsck_said(match["output"])
@@ -186,7 +215,12 @@ def device_of(message: str) -> dict[str, str]:
     """Device and file system of a disk that was to be mounted."""
     match = _DEVICE.search(message)
     if match:
-        return {"device": match["device"], "filesystem": match["fs"]}
+        options = _OPTIONS.search(match[0])
+        return {
+            "device": match["device"],
+            "filesystem": match["fs"],
+            **({"options": options["options"]} if options else {}),
+        }
     if match := _FSCK.search(message):
         kind = _FSTYPE.search(message)
         return {"device": match["device"], "filesystem": kind["fs"] if kind else "ext4"}

@@ -33,6 +33,8 @@ def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
     summary = next(
         (one for one in standing_events(snapshot, REASONS) if _UNMOUNTED.search(one.message)), None
     )
+    if summary and "error processing PVC" in summary.message:
+        return  # no mount hangs: the claim is what the kubelet does not accept
     if summary and (match := _UNMOUNTED.search(summary.message)):
         named = re.split(r"[\s,]+", match["volumes"])
         waiting = {name: what for name, what in waiting.items() if name in named}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
@@ -13,6 +13,8 @@ from ._awaits import services_read
 from ._selectors import Labels, labels_of, name_of, namespace_of, selects
 
 _SPACE_NAME = "kubernetes.io/metadata.name"
+# OpenShift's DNS pods listen there, and a policy sees the pods' port.
+_OPENSHIFT_DNS = "5353"
 _OUTSIDE = frozenset({"com", "io", "net", "org", "dev", "local", "internal", "cloud"})
 
 
@@ -128,12 +130,16 @@ def _service(snapshot: Snapshot, host: str) -> Body | None:
 
 def _number(ports: set[str], wanted: Wanted) -> str:
     """The port behind the Service, when it is a number: policies see that one."""
+    if wanted.host == "dns":
+        return wanted.port
     behind = [port for port in ports if port.isdigit() and port != wanted.port]
     return behind[0] if behind else wanted.port
 
 
 def _target_ports(snapshot: Snapshot, wanted: Wanted) -> set[str]:
     """The port, and the pods' port behind a Service's port: policies see the latter."""
+    if wanted.host == "dns":
+        return {"53", _OPENSHIFT_DNS}
     ports = {wanted.port} if wanted.port else set()
     for one in ((_service(snapshot, wanted.host) or {}).get("spec") or {}).get("ports") or []:
         if str(one.get("port")) == wanted.port:
@@ -218,16 +224,38 @@ def _may_select(selector: Body, labels: Labels, *, whole: bool) -> bool:
 def rules_text(denial: Denial) -> str:
     """What the policy allows, for reading."""
     spec = denial.policy.get("spec") or {}
-    rules = list(_described(spec.get(denial.direction) or []))
+    rules = [_described(rule, denial) for rule in spec.get(denial.direction) or []]
     what = denial.wanted
     aim = "DNS (port 53)" if what.host == "dns" else f"port {what.port}" if what.port else "this connection"
-    allowed = f"allows only {'; '.join(rules)}" if rules else "allows nothing"
-    return f"{denial.direction} {allowed}: not {aim}"
+    if denial.direction == "ingress":
+        aim += " from this pod"
+    allowed = f"only {'; '.join(rules)}" if rules else "nothing"
+    return f"{denial.direction} allows {allowed}: not {aim}"
 
 
-def _described(rules: list[Body]) -> Iterator[str]:
-    for rule in rules:
-        ports = ", ".join(
-            f"{one.get('port', 'all')}/{one.get('protocol') or 'TCP'}" for one in rule.get("ports") or []
-        )
-        yield f"ports {ports}" if ports else "all ports to some peers"
+def _described(rule: Body, denial: Denial) -> str:
+    ports = ", ".join(
+        f"{one.get('port', 'all')}/{one.get('protocol') or 'TCP'}" for one in rule.get("ports") or []
+    )
+    side = "from" if denial.direction == "ingress" else "to"
+    peers = " or ".join(_peer_text(one, denial.policy) for one in rule.get(side) or []) or "anybody"
+    return f"{f'ports {ports}' if ports else 'all ports'} {side} {peers}"
+
+
+def _peer_text(one: Body, policy: Body) -> str:
+    if block := one.get("ipBlock"):
+        return str(block.get("cidr"))
+    pods, spaces = one.get("podSelector"), one.get("namespaceSelector")
+    whose = f"pods {_selector_text(pods)}" if pods else "all pods"
+    if spaces is None:
+        return f"{whose} of namespace {namespace_of(policy) or 'its own'}"
+    return f"{whose} of namespaces {_selector_text(spaces)}" if spaces else f"{whose} of all namespaces"
+
+
+def _selector_text(selector: Body) -> str:
+    pairs = [f"{key}={value}" for key, value in (selector.get("matchLabels") or {}).items()]
+    pairs += [
+        f"{one.get('key')} {one.get('operator')} {','.join(map(str, one.get('values') or []))}".strip()
+        for one in selector.get("matchExpressions") or []
+    ]
+    return ",".join(pairs)

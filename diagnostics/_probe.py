@@ -50,6 +50,16 @@ _FAILURES = tuple(
     )
 )
 _STATUS = lazy(r"statuscode: (\d+)")
+_MISSING = lazy(
+    r'exec: "([^"]+)":|(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?(\S+): (?:command )?not found'
+)
+_TELLING = lazy(
+    r"(?i)error|denied|refused|fail|fatal|unable|cannot|can't|could ?n[o']t|not (?:\w+ )?ready|unhealthy|"
+    r"unavailable|not running|no such|timed? ?out|invalid|expired|no response"
+)
+_TLS = lazy(r"(?:tls|x509): .{1,80}")
+_JSON_WORDS = lazy(r'"(?:msg|message|error|err)"\s*:\s*"((?:[^"\\]|\\.)+)"')
+_NOTICE = lazy(r"(?i)\bwarning\b|can be insecure")
 _TLS_PORTS = ("443", "6443", "8443", "9443")
 
 
@@ -74,6 +84,7 @@ class Probe:
     timeout: int
     failures: int
     grace: int | None
+    successes: int = 1
 
     @property
     def field(self) -> str:
@@ -83,12 +94,15 @@ class Probe:
     @property
     def budget(self) -> int:
         """Seconds from the start of the container to the last failure that it may have."""
-        return self.delay + self.failures * self.period
+        return self.delay + (self.failures + self.successes - 1) * self.period
 
     @property
     def arithmetic(self) -> str:
         """The budget in words."""
-        return f"{self.delay}s initial delay + {self.failures} failures x every {self.period}s"
+        tries = f"{self.failures} failures" + (
+            f" and {self.successes} successes" if self.successes > 1 else ""
+        )
+        return f"{self.delay}s initial delay + {tries} x every {self.period}s"
 
     @property
     def asks(self) -> str:
@@ -107,10 +121,11 @@ def probes_of(one: Container) -> Iterator[Probe]:
     for kind in KINDS:
         raw = one.spec.get(f"{kind}Probe")
         if raw:
-            yield _probe(kind, raw, one)
+            yield probe_from(kind, raw, one)
 
 
-def _probe(kind: ProbeKind, raw: Mapping[str, Any], one: Container) -> Probe:
+def probe_from(kind: ProbeKind, raw: Mapping[str, Any], one: Container) -> Probe:
+    """A probe as the API has it, with the port's name looked up among the container's."""
     http, tcp, grpc = raw.get("httpGet"), raw.get("tcpSocket"), raw.get("grpc")
     handler: Literal["http", "tcp", "exec", "grpc"] = (
         "http" if http is not None else "tcp" if tcp is not None else "grpc" if grpc is not None else "exec"
@@ -132,6 +147,7 @@ def _probe(kind: ProbeKind, raw: Mapping[str, Any], one: Container) -> Probe:
         timeout=int(raw.get("timeoutSeconds") or 1),
         failures=int(raw.get("failureThreshold") or 3),
         grace=raw.get("terminationGracePeriodSeconds"),
+        successes=int(raw.get("successThreshold") or 1),
     )
 
 
@@ -206,22 +222,40 @@ def why(probe: Probe, failure: str, text: str) -> str:
         "timeout": f"no answer within {probe.timeout}s from "
         + (f'"{command}"' if probe.handler == "exec" else request),
         "port-unknown": f'port "{port}" is not declared',
-        "command-missing": f'its command "{program(probe)}" cannot be run in the container',
+        "command-missing": f'its command "{missing(text) or program(probe)}" cannot be run in the container',
         "unreachable": f"no route to {request}",
         "reset": f"{request} closes the connection",
         "redirects": f"{request} redirects without end",
         "grpc-unimplemented": f"port {port} does not offer the gRPC health service",
         "not-serving": f"gRPC health on port {port} says it does not serve",
-        "certificate": f"TLS fails on port {port}",
+        "certificate": f"TLS fails on port {port}"
+        + (f": {found[0]}" if (found := _TLS.search(text)) else ""),
     }
     if failure == "exit":
-        return f'"{command}" fails'
+        words = said(text)
+        return f'"{words}"' if words else f'"{command}" fails'
     return phrases.get(failure) or shorten(text, 60)
 
 
 def program(probe: Probe) -> str:
     """The program of an exec probe."""
     return probe.command[0] if probe.command else ""
+
+
+def missing(text: str) -> str:
+    """The program that could not be run, as the runtime or a shell names it: often not the first word."""
+    found = _MISSING.search(text.replace('\\"', '"'))
+    return next((group for group in found.groups() if group), "") if found else ""
+
+
+def said(text: str) -> str:
+    """The line of a command's output that says what is wrong, or its first; empty when it has none."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    telling = [line for line in lines if _TELLING.search(line) and not _NOTICE.search(line)]
+    line = (telling or lines or [""])[-1 if telling else 0]
+    if line.startswith("{") and (words := _JSON_WORDS.search(line)):
+        line = words[1].replace('\\"', '"')
+    return shorten(line, 90)
 
 
 def shorten(text: str, most: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from poddoctor.model import Snapshot
 from poddoctor.pod.containers import Container
@@ -12,14 +12,26 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, log_reads, log_text, pod_of
 from poddoctor.pod.units import quantity, show_cpu
 
-from ._listening import listening
-from ._probe import Probe, ProbeKind, declared, failure_of, ports_of, program, status_code, why
+from ._listening import Place, listening
+from ._probe import (
+    Probe,
+    ProbeKind,
+    declared,
+    failure_of,
+    missing,
+    ports_of,
+    program,
+    shorten,
+    status_code,
+    why,
+)
 
 _UNHEALTHY = lazy(
     r"^(Readiness|Liveness|Startup) probe (failed|errored|warning)(?: and resulted in \w+ state)?: ?(.*)$",
     re.DOTALL,
 )
 _STARTUP_SECONDS = 300
+_CONTEXT = lazy(r"started on port(?:\(?s?\)?:?)[^\n]{1,60}with context path '(/[\w./-]{1,60})'")
 _PLAIN_ON_TLS = lazy(
     r"(?i)HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port|"
     r"SSL routines:[\w:]*:http request"
@@ -34,6 +46,7 @@ class Unhealthy:
     counts: bool
     text: str
     event: Event
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def last_unhealthy(one: Container, events: list[Event]) -> dict[ProbeKind, Unhealthy]:
@@ -84,7 +97,11 @@ def from_access_log(snapshot: Snapshot, one: Container, probe: Probe) -> Unhealt
 
 
 def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Evidence on which port is the right one."""
+    """Evidence on which port or path is the right one."""
+    if values.get("context_path"):
+        yield f"the program says that its context path is {values['context_path']}", f"log {one.name}"
+    if values.get("failure") == "not-found" and values.get("other_port"):
+        yield f"the program says that it listens on port {values['other_port']}, too", f"log {one.name}"
     if values.get("failure") != "refused":
         return
     if values.get("mismatch"):
@@ -103,6 +120,8 @@ def attributes_of(
     snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None, effect: str
 ) -> dict[str, str]:
     """All that titles and commands need of a probe and its failure."""
+    if not _elsewhere(snapshot, probe):
+        probe = replace(probe, host="")  # it names the pod's own address
     text = seen.text if seen else ""
     failure = failure_of(text, probe) if seen else ""
     if probe.port_name and not probe.port:
@@ -120,7 +139,7 @@ def attributes_of(
         "path": probe.path if probe.handler == "http" else "",
         "scheme": probe.scheme if probe.handler == "http" else "",
         "other_scheme": {"HTTP": "HTTPS", "HTTPS": "HTTP"}.get(probe.scheme, ""),
-        "command": program(probe),
+        "command": (missing(text) if failure == "command-missing" else "") or program(probe),
         "delay": str(probe.delay),
         "period": str(probe.period),
         "timeout": str(probe.timeout),
@@ -135,11 +154,38 @@ def attributes_of(
         "has_startup": "yes" if one.spec.get("startupProbe") else "no",
         "failure": failure,
         "status": status_code(text),
-        "why": why(probe, failure, text) if failure else "",
+        "why": _why(probe, failure, seen, text) if failure else "",
         "counts": ("yes" if seen.counts else "no") if seen else "",
         "effect": effect,
     }
+    if failure == "not-found" and (prefix := _context_path(snapshot, one, probe)):
+        values["other_path"] = prefix + probe.path
+        values["context_path"] = prefix
     return values | _port_values(snapshot, one, probe, failure)
+
+
+def _context_path(snapshot: Snapshot, one: Container, probe: Probe) -> str:
+    """The prefix below which the program says that it serves, where the probe asks without it."""
+    for read in log_reads(snapshot, one.name):
+        for found in _CONTEXT.finditer(log_text(snapshot, read) or ""):
+            prefix = "/" + found[1].strip("/")
+            # A server that has two ports says its prefix of each: the probe's port must be that one.
+            if prefix != "/" and not probe.path.startswith(prefix) and probe.port in found[0]:
+                return prefix
+    return ""
+
+
+def _why(probe: Probe, failure: str, seen: Unhealthy | None, text: str) -> str:
+    """The failure in a few words; a try that the runtime could not carry out says nothing of the program."""
+    if failure == "exit" and seen is not None and not seen.counts:
+        return f"the container runtime cannot run its command: {shorten(_rpc(text), 60)}"
+    return why(probe, failure, text)
+
+
+def _rpc(text: str) -> str:
+    """The runtime's words without the wrapping of the call and the empty output of the command."""
+    plain = re.sub(r"^(?:rpc error: code = \w+ desc = )?(?:command error: )?", "", text)
+    return re.sub(r",? stdout: , stderr: , exit code -?\d+$", "", plain)
 
 
 def _wants_tls(snapshot: Snapshot, one: Container) -> bool:
@@ -166,6 +212,11 @@ def _elsewhere(snapshot: Snapshot, probe: Probe) -> str:
     return "" if spec.get("hostNetwork") or probe.host in own else probe.host
 
 
+def _spoken(snapshot: Snapshot, one: Container) -> list[Place]:
+    """The places where the program says that it listens."""
+    return listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
+
+
 def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
     """Which port was probably meant: declared by the container, or named in its log."""
     values: dict[str, str] = {}
@@ -176,11 +227,14 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
         named = [str(port["name"]) for port in ports_of(one) if port.get("name")]
         values["other_port"] = numbers[0] if len(numbers) == 1 else ""
         values["other_port_name"] = named[0] if len(named) == 1 else ""
+    if failure == "not-found":
+        others = {place.port for place in _spoken(snapshot, one)} - {probe.port}
+        values["other_port"] = min(others) if len(others) == 1 else ""
     if failure not in ("refused", "timeout"):
         return values
     if failure == "refused" and (host := _elsewhere(snapshot, probe)):
         return {"mismatch": "yes", "asked_host": host}
-    spoken = listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
+    spoken = _spoken(snapshot, one)
     ports = {place.port for place in spoken}
     if spoken and failure == "refused":
         values["listens_on"] = ", ".join(dict.fromkeys(str(place) for place in spoken))

@@ -44,7 +44,7 @@ def killed_by_probe(
     seen = unhealthy.get(kind)
     lived = lived_for(one)
     values = attributes_of(snapshot, one, probe, seen, "kills")
-    values |= {"times": str(max(event.count, one.restarts, 1)), "exit_code": _exit_code(one)}
+    values |= {"times": _often(max(event.count, one.restarts)), "exit_code": _exit_code(one)}
     if lived:
         values["lived"] = show_duration(lived)
     if seen and _starts_slowly(snapshot, one, probe, lived, values):
@@ -127,6 +127,10 @@ def lived_for(one: Container) -> timedelta | None:
     return finished - started if started and finished else None
 
 
+def _often(times: int) -> str:
+    return "once" if times <= 1 else f"{times} times"
+
+
 def _exit_code(one: Container) -> str:
     end = one.terminated or one.last_terminated
     return str(end["exitCode"]) if end.get("exitCode") is not None else ""
@@ -197,7 +201,7 @@ def maybe_killed(
     # Enough failures in that very run say it nearly as well as the lost event would.
     counted = seen is not None and seen.counts and seen.event.count >= probe.failures
     in_time = seen is not None and _within(end, seen.event)
-    values["times"] = str(max(one.restarts, 1))
+    values["times"] = _often(one.restarts)
     yield Symptom(
         "probes.killed" if counted and in_time else "probes.maybe-killed",
         one.subject,
@@ -256,6 +260,7 @@ def event_symptom(
     """The kubelet's Unhealthy event, with all that is known of the probe."""
     text = shorten(seen.event.message, 300) + (f" ({seen.event.count} times)" if seen.event.count > 1 else "")
     attributes = {key: value for key, value in values.items() if value}
+    evidence = (*seen.notes, *port_notes(one, values), *notes)
     return Symptom(
-        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past, notes
+        "probes.unhealthy", one.subject, seen.event.source, text, attributes, seen.event.time, past, evidence
     )

@@ -18,10 +18,22 @@ _WRAPPERS = re.compile(
     r'|failed to resolve (?:reference "[^"]*"|image): |failed to do request: |(?:Head|Get|Post) "[^"]*": '
     r"|Error response from daemon: "
     r"|failed to extract layer (?:\([^)]*\) )?(?:sha256:\w+)?[^:]{0,80}: |mount callback failed on \S+: "
-    r"|initializing source \S+: |[Uu]nable to pull image or OCI artifact: |pull image err: )"
+    r"|failed to authorize: |failed to fetch (?:anonymous|oauth) token: |failed to copy: "
+    r"|httpReadSeeker: |failed open: |pinging container registry \S+: "
+    r"|image pull failed for \S+ because the registry is unavailable: "
+    r"|unexpected status(?: code)? (?:from \w+ request to )?https?://\S+: |Server message: unknown: "
+    r"|\(Mirrors also failed: \[.*?\]\): \S+: |pulling from host \S+ failed with status code \[[^\]]*\]: "
+    r"|copying system image from manifest list: |reading (?:manifest \S+ in \S+|blob \S+): |fetching blob: "
+    r"|received unexpected HTTP status: |initializing source \S+: "
+    r"|[Uu]nable to pull image or OCI artifact: |pull image err: )"
 )
 _PULL = re.compile(r'Failed to pull image "(?P<image>[^"]*)"')
 _SENT = re.compile(r"(?i)incorrect username or password|token has expired|invalid (?:user|credentials|token)")
+_EXPIRED = re.compile(r"(?i)token has expired|expired token")
+_UNKNOWN = re.compile(r"(?i)name unknown|NAME_UNKNOWN|(?:project|repository) \S+ not found")
+_URL = re.compile(r"https?://(?P<host>[\w.-]+(?::\d+)?)")
+_SAME = {"docker.io": ("registry-1.docker.io", "index.docker.io")}
+_LOOKUP = re.compile(r"lookup (?P<host>[\w.-]+)")
 _WRONG_HOST = re.compile(r"container operating system does not match the host")
 _NAMED = re.compile(r'(?:Failed to pull|Back-off pulling) image "(?P<image>[^"]*)"')
 
@@ -81,6 +93,24 @@ def _is_about(message: str, container: Container) -> bool:
 def sent(text: str) -> bool:
     """Whether the registry speaks of credentials that it was given."""
     return bool(_SENT.search(text))
+
+
+def expired(text: str) -> bool:
+    """Whether the registry says that the token was good once."""
+    return bool(_EXPIRED.search(text))
+
+
+def unknown_name(text: str) -> bool:
+    """Whether the registry says in so many words that it has no such repository."""
+    return bool(_UNKNOWN.search(text))
+
+
+def asked_host(text: str, registry: str) -> str:
+    """The host that was asked, when it is not the registry: its token server, layer store or a mirror."""
+    found = _LOOKUP.findall(text) or _URL.findall(text)
+    bare, host = registry.partition(":")[0], found[-1] if found else ""
+    name = host.partition(":")[0]
+    return "" if name == bare or name in _SAME.get(bare, ()) else host
 
 
 def wrong_host(container: Container) -> tuple[str, str]:

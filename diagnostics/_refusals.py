@@ -25,6 +25,8 @@ _SCC = lazy(r"unable to validate against any security context constraint: \[(?P<
 _SCC_ENTRY = lazy(
     r"(?:provider \"?(?P<provider>[\w-]+)\"?: )?(?P<problem>[^,\[\]]*(?:\[[^\]]*\][^,\[\]]*)*)(?:, |\]|$)"
 )
+# OpenShift before 4.11 writes no comma between what one provider objects to.
+_SCC_RUN_ON = lazy(r"(?<![,:]) (?=\.?(?:spec|containers)[\w.\[\]]*: )")
 _SCC_FIELD = lazy(r"(?P<field>[\w.\[\]]*[\w\]]): (?:Invalid value: (?P<value>[^:]+): )?(?P<why>.+)")
 
 
@@ -81,14 +83,16 @@ def constraints(text: str) -> dict[str, str]:
     if not found:
         return {}
     problems: list[str] = []
-    for entry in _SCC_ENTRY.finditer(found["listed"]):
+    for entry in _SCC_ENTRY.finditer(_SCC_RUN_ON.sub(", ", found["listed"])):
         field = _SCC_FIELD.search(entry["problem"] or "")
         if not field or "not usable by user" in entry["problem"]:
             continue
         short = re.sub(r"^.*(?:containers\[\d+\]|securityContext)\.", "", field["field"])
         short = re.sub(r"^securityContext\.", "", short)
-        value = f" {field['value'].strip()}" if field["value"] else ""
-        problems.append(f"{short}{value}: {_balanced(field['why'])}")
+        why = _balanced(field["why"])
+        value = re.sub(r"^\[\]int64\{(.*)\}$", r"\1", (field["value"] or "").strip())
+        named = short if not value or why.startswith(value) else f"{short} {value}"
+        problems.append(f"{named}: {why}")
     return {"violated": "; ".join(list(dict.fromkeys(problems))[:3])} if problems else {}
 
 

@@ -46,12 +46,17 @@ def reads(snapshot: Snapshot, pod: Body) -> Iterable[Read]:
             yield _list(snapshot, "resourceclaimtemplates")
 
 
-def examine(snapshot: Snapshot, pod: Body) -> list[Symptom]:
-    """What keeps a resource claim from being used, as far as objects and events show."""
+def examine(snapshot: Snapshot, pod: Body, *, seen: bool = False) -> list[Symptom]:
+    """What keeps a resource claim from being used, as far as objects and events show.
+
+    ``seen`` when the scheduler has had the claims in its hands: a list without them is then no whole list.
+    """
     found = []
     for index, one in enumerate(claims_of(pod)):
         source = f"pod.spec.resourceClaims[{one.get('name') or index}]"
-        found += [symptom for symptom in [_unusable(snapshot, one, source)] if symptom]
+        symptom = _unusable(snapshot, one, source)
+        if symptom and not (seen and symptom.attributes["problem"] == "missing"):
+            found.append(symptom)
     if claims_of(pod):
         found += _classes(snapshot, pod)
     if not found and claims_of(pod):

@@ -17,9 +17,16 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("memory", r"container init was OOM-killed|OOM: the memory limit could be too low"),
     ("memory", r"memory limit (?P<limit>\S+) too low"),
     ("memory", r"unable to set memory limit to (?P<limit>\d+) \(current usage"),
-    ("memory", r"memory(?:\.limit_in_bytes|\.max)\\*[\"'`]?: (?:device or resource busy|invalid argument)"),
+    (
+        "memory",
+        r"memory(?:\.limit_in_bytes|\.max)\\*[\"'`]?: (?:[Dd]evice or resource busy|[Ii]nvalid argument)",
+    ),
     ("memory", r"Minimum memory limit (?:allowed is|can not be less than)"),
-    ("name-reserved", r"failed to reserve container name|is reserved for \\*[\"']?\w"),
+    (
+        "name-reserved",
+        r"failed to reserve container name|is reserved for \\*[\"']?\w",
+    ),
+    ("name-reserved", r"container \\*\"[^\"]+\" already exists"),
     ("name-reserved", r"[Nn]ame .{0,200}is already in use by|reserving \w+ name .*name is reserved"),
     ("user", r"no (?:users|groups) found"),
     ("user", r"unable to find (?:user|group) (?P<user>[^:\s]+)"),
@@ -41,6 +48,10 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("interpreter", rf"exec container process \(missing dynamic library\?\) {_NAME}"),
     ("interpreter", rf"exec container process {_NAME}: No such file or directory"),
     ("interpreter", r"exec user process caused:? \\*\"?no such file or directory"),
+    (
+        "interpreter",
+        r": exec (?P<program>[./][^\s:\"'`\\]*): no such file or directory",
+    ),  # found, and not run
     ("format", rf"exec container process {_NAME}: Exec format error"),
     ("format", r"[Ee]xec format error"),
     # Programs of the node, which the runtime itself could not run: nothing is said of the image.
@@ -58,13 +69,15 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("not-executable", rf"exec container process {_NAME}: Permission denied"),
     ("not-executable", r"exec user process caused:? \\*\"?permission denied"),
     ("not-found", rf"exec: {_NAME}: (?:stat [^:]*: no such file|executable file not found|no such file)"),
-    ("not-found", rf"executable (?:file )?{_NAME}(?: for container)? not found"),
+    ("not-found", rf"executable (?:file )?{_NAME}(?: for container)?(?: is)? not found"),
     ("not-found", rf"error finding executable {_NAME}"),
     ("not-found", rf"executable for container process not found in PATH: {_NAME}"),
     ("not-found", r"failed to load (?P<program>/\S+): no such file"),
     ("not-found", r"the file (?P<program>\S+) was not found"),
     ("not-found", r"CreateProcess\S* (?P<program>.+?): (?:The system cannot find|failure in a Windows)"),
     ("not-found", r"executable file not found in \$PATH|open executable: No such file"),
+    # The limit of cgroups or of inotify watches has the same words.
+    ("disk-full", r"^(?!.*(?:cgroup|inotify|fsnotify)).*no space left on device"),
     ("timeout", r"context deadline exceeded|DeadlineExceeded|context canceled"),
 )
 # Only after the runtime's own words: an application may print any of the above.

@@ -102,7 +102,8 @@ _PROBLEMS: tuple[tuple[str, str], ...] = (
     ("runtime-down", r"connection refused.*(?:containerd|crio|cri-dockerd)\.sock"),
     ("runtime-down", r"dial unix \S*(?:containerd|crio|cri-dockerd)\.sock|transport is closing"),
     ("runtime-down", r"code = Unavailable"),
-    ("disk-full", r"no space left on device"),
+    # The limit of cgroups or of inotify watches has the same words.
+    ("disk-full", r"^(?!.*(?:cgroup|inotify|fsnotify)).*no space left on device"),
     ("cgroup", r"cgroup|systemd|dbus|slice"),
 )
 _PLUGIN = lazy(

@@ -21,7 +21,7 @@ from . import _world as world_
 from ._nodetable import table
 from ._predicates import Verdict
 from ._schedmessage import Message
-from ._schedwords import autoscaler, scale_limit, scale_up, words
+from ._schedwords import autoscaler, karpenter_says, scale_limit, scale_up, words
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
 ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
@@ -35,6 +35,7 @@ _PLAIN = {
     "unbindable": "No volume that its claims could bind can be used on any node that would do",
     "features": "The kubelets of the nodes lack a feature that it needs",
 }
+_OF_THE_CLUSTER = ("CriticalAddonsOnly",)
 _BEFORE_SELECTION = ("taint", "cordoned", "node-state")
 _FARGATE = lazy(r"^Pod not supported on Fargate|^Misconfigured Fargate Profile|^fargate\b")
 _NO_PROFILE = "No Fargate profile takes it: no selector of one matches its namespace and labels"
@@ -117,6 +118,8 @@ def _general(pod: Body, kind: str, text: str, source: str, message: Message) -> 
         facts["plain"] = _PLAIN[kind]
     elif _FARGATE.match(reason):
         facts["kind"] = "stated"
+    elif message.whole and (said := karpenter_says(reason)):
+        facts.update(kind="stated", plain=f"Karpenter makes no node for it: {said[:160]}")
     elif message.whole and message.total is None:
         # Another scheduler, or a plugin, in its own words: they are not about single nodes.
         name = str((pod.get("spec") or {}).get("schedulerName") or "default-scheduler")
@@ -189,8 +192,8 @@ def _system(pod: Body, verdicts: Sequence[Verdict]) -> Iterable[tuple[str, str]]
 
 
 def _extended(resource: str, facts: Mapping[str, str]) -> bool:
-    """Whether it is a device or the like, or huge pages that no node has."""
-    return "/" in resource or (resource.startswith("hugepages-") and facts.get("advertised") == "no")
+    """Whether it is a device or the like, or huge pages that no node is known to have."""
+    return "/" in resource or (resource.startswith("hugepages-") and facts.get("advertised") != "yes")
 
 
 def _split(pod: Body, picked: choice.Choice, message: Message) -> str:
@@ -300,6 +303,8 @@ def _ports_named(pod: Body) -> dict[str, str]:
 def _taint_named(kind: str, message: Message) -> dict[str, str]:
     """The taint, where an older scheduler names it."""
     named = [one for one in message.reasons if one.taint[0]]
+    # The pods of applications belong least of all on the nodes that are kept for the cluster's own.
+    named.sort(key=lambda one: (one.taint[0] in _OF_THE_CLUSTER, -one.count))
     taints = [one.taint for one in named if one.kind == kind] or [
         one.taint for one in named if one.kind == "control-plane" and kind == "taint"
     ]
@@ -307,7 +312,11 @@ def _taint_named(kind: str, message: Message) -> dict[str, str]:
         return {}
     shown = [f"{key}={value}" if value else key for key, value in taints]
     value = {"taint_value": taints[0][1]} if taints[0][1] else {}
-    return {"taint": shown[0], "taints": ", ".join(shown), "taint_key": taints[0][0], **value}
+    facts = {"taint": shown[0], "taints": ", ".join(shown), "taint_key": taints[0][0], **value}
+    if kind == "taint" and len(shown) > 1:
+        # They may be on different nodes: to tolerate one of them can be enough, and is what the patch does.
+        facts.update(taints=shown[0], all_taints=", ".join(shown))
+    return facts
 
 
 def _facts(
@@ -353,6 +362,8 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
     ]
     if not has:
         facts["absent_resource" if "/" in resource else "absent_pages"] = resource
+        if offered := _of_its_maker(world, resource):
+            facts["offered"] = offered
     if sick and not has:
         facts["unhealthy_on"] = ", ".join(sick[:3])
     if only := _only_node(world.pod):
@@ -366,6 +377,13 @@ def _room_facts(world: world_.World, kind: str, nodes: Sequence[Verdict]) -> dic
         if holders:
             facts["holders"] = advice.listed(holders, world.namespace)
     return facts
+
+
+def _of_its_maker(world: world_.World, resource: str) -> str:
+    """What nodes offer in the same domain: then a plugin runs there, and calls its devices by other names."""
+    domain, slash, _ = resource.partition("/")
+    names = {name for node in world.nodes for name, amount in res.allocatable(node).items() if amount}
+    return ", ".join(sorted(name for name in names if slash and name.startswith(domain + slash))[:3])
 
 
 def _only_node(pod: Body) -> str:

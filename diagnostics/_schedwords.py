@@ -18,9 +18,12 @@ _ON_ITS_WAY = ("TriggeredScaleUp", "Nominated")
 _LIMIT = lazy(
     r"max node group size reached|max cluster [\w, ]+ limit reached|max limit reached"
     r"|in backoff after failed scale-up|all available instance types exceed limits for nodepool(?: \S+)?"
-    r"|would exceed (?:nodepool )?limits?",
+    r"|would exceed (?:nodepool )?limits?|GCE (?:quota exceeded|out of resources)"
+    r"|(?<=associated with this pod failed: )[^.]+",
     re.IGNORECASE,
 )
+_KARPENTER = lazy(r"^(?:Failed to|Could not) schedule pod, (?P<why>.+)", re.DOTALL)
+_OVERHEAD = lazy(r" daemonset overhead=\{[^}]*\},?")
 _NOMINATED = lazy(r"^Pod should schedule on: ")
 _PATIENCE = timedelta(minutes=10)
 CONDITION = "pod.status.conditions[PodScheduled].message"
@@ -43,7 +46,20 @@ def words(snapshot: Snapshot, pod: Body) -> tuple[str, str]:
         if one.reason == "FailedScheduling" and "skip schedule deleting pod" not in one.message
     ]
     events.sort(key=lambda one: not schedmessage.is_of_scheduler(one.message))
+    events = events or _of_its_scheduler(snapshot, pod)
     return (events[0].message, events[0].source) if events else ("", "")
+
+
+def _of_its_scheduler(snapshot: Snapshot, pod: Body) -> list[Event]:
+    """What a scheduler other than the default one says under reasons of its own, the newest first."""
+    name = str((pod.get("spec") or {}).get("schedulerName") or "")
+    return [one for one in reversed(pod_events(snapshot)) if name and one.component == name and one.message]
+
+
+def karpenter_says(text: str) -> str:
+    """Why Karpenter makes no node, without the sizes of DaemonSets; empty when it is not its word."""
+    found = _KARPENTER.match(text)
+    return _OVERHEAD.sub("", found["why"]) if found else ""
 
 
 def autoscaler(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:

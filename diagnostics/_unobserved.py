@@ -48,10 +48,21 @@ def examine(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
     if renewed is None:
         return
     silent = snapshot.clock - renewed
-    allowed = max(60, 3 * int(spec.get("leaseDurationSeconds") or 15))
-    state = "stale" if silent.total_seconds() > allowed else "fresh"
+    state = _state(silent, silent < age - _PATIENCE, int(spec.get("leaseDurationSeconds") or 15))
+    if not state:
+        return
     text = f"the controller manager last renewed its lease {show_duration(silent)} ago"
     yield Symptom("admission.controller-lease", WORKLOAD, source, text, {"state": state})
+
+
+def _state(silent: timedelta, since: bool, term: int) -> str:
+    """Stale or fresh; ``since`` when the lease was renewed while the workload had long been there.
+
+    A lease that has just run out proves nothing: a successor may be about to take it.
+    """
+    if since or silent.total_seconds() <= 2 * term:
+        return "fresh"
+    return "stale" if silent.total_seconds() > max(60, 3 * term) else ""
 
 
 def unexplained(snapshot: Snapshot, body: Body, creator: str, wanted: int) -> Iterator[Symptom]:

@@ -126,7 +126,7 @@ def preempting(snapshot: Snapshot, pod: Body) -> Symptom | None:
         return None
     items = snapshot.items(world_.node_pods_read(node))
     facts, notes = {"nominated_node": node}, []
-    if items is not None:
+    if items:  # a node without any pod was not recorded whole: nothing can be said of it
         leaving = [
             one
             for one in items

@@ -284,6 +284,8 @@ def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str
     ready = attributes.pop("ready", "")
     known = {key: value for key, value in attributes.items() if value}
     notes = [(known[key], "resourcequota") for key in ("amounts",) if key in known]
+    if left := _old_pods(snapshot, body):
+        notes.append(left)
     if "existing" in known:
         notes.append((f"there are {known['existing']}", "list"))
     if "service_state" in known:
@@ -295,6 +297,17 @@ def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str
     if "configuration" in known:
         notes.append((f"the webhook is configured in {known['configuration']}", known["configuration"]))
     return Symptom("admission.create-failed", WORKLOAD, source, text, known, notes=tuple(notes))
+
+
+def _old_pods(snapshot: Snapshot, body: Body) -> tuple[str, str] | None:
+    """That an earlier version goes on running, which is why the Deployment looks alive."""
+    status = body.get("status") or {}
+    have, new = (int(status.get(key) or 0) for key in ("replicas", "updatedReplicas"))
+    if snapshot.target.kind != "deployment" or have <= new:
+        return None
+    old = f"{have - new} pod{'s' if have - new > 1 else ''} of the earlier version"
+    wanted = _wanted(body)
+    return f"{old} go on running; {new} of {wanted} have the new one", "deployment.status"
 
 
 def _depth(body: Body) -> tuple[str, ...]:

@@ -34,13 +34,18 @@ _OBJECT = (
     "keys",
     "hint",
     "elsewhere",
+    "at",
+    "of",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "config.object-missing": SymptomKind("a ConfigMap or Secret that the pod needs does not exist", _OBJECT),
     "config.key-missing": SymptomKind("a ConfigMap or Secret lacks the key that the pod needs", _OBJECT),
     "config.refused": SymptomKind(
         "kubelet refuses the container's configuration (CreateContainerConfigError)",
-        ("user", "problem", "reason", "list", "volume", "mount", "sub_path"),
+        (
+            *("user", "problem", "reason", "list", "volume", "mount", "sub_path"),
+            *("variable", "other", "meant", "env", "at"),
+        ),
     ),
     "config.mount-refused": SymptomKind(
         "the runtime refuses a mount into the container",
@@ -67,6 +72,8 @@ _ERRNO = re.compile(
 )
 _SUB_PATH = re.compile(r'(?i)subPath[^"]*for volumeMount "(?P<volume>[^"]+)"|SubPath `(?P<path>[^`]*)`')
 _RECURSIVE = re.compile(r'volume "(?P<volume>[^"]+)" requested recursive read-only')
+_UNDEFINED = re.compile(r"^missing value for (?P<variable>\S+)")
+_OTHER = re.compile(r"^container (?P<other>\S+) not found")
 _ROOT = re.compile(r"non-numeric user \((?P<user>[^)]*)\)")
 
 
@@ -295,6 +302,8 @@ def _facts(one: Reference) -> dict[str, str]:
         "object": one.name,
         "use": one.use,
         "key": one.key,
+        "at": one.at,
+        "of": one.of,
     }
 
 
@@ -329,6 +338,8 @@ def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
                 "list": _list_of(one),
                 "user": user["user"] if user else "",
                 **_sub_path(one, message),
+                **_undefined(one, message),
+                **_other_container(pod, one, message),
                 **_recursive(one, message),
             }
             known = {key: value for key, value in facts.items() if value}
@@ -355,6 +366,32 @@ def _sub_path(one: Container, message: str) -> dict[str, str]:
         path = str(mount.get("subPath") or mount.get("subPathExpr") or "")
         if path and found and (found["volume"] == mount.get("name") or found["path"] == path):
             return {"volume": str(mount.get("name")), "mount": str(mount.get("mountPath")), "sub_path": path}
+    return {}
+
+
+def _undefined(one: Container, message: str) -> dict[str, str]:
+    """The variable that a subPathExpr names, and the container does not define."""
+    found = _UNDEFINED.search(message)
+    for mount in (one.spec.get("volumeMounts") or []) if found else []:
+        path = str(mount.get("subPathExpr") or "")
+        if found and f"$({found['variable']})" in path:
+            return {"variable": found["variable"], "volume": str(mount.get("name")), "sub_path": path}
+    return {}
+
+
+def _other_container(pod: Body, one: Container, message: str) -> dict[str, str]:
+    """The variable that reads the resources of a container that is not there, and which one was meant."""
+    found = _OTHER.search(message)
+    for index, each in enumerate((one.spec.get("env") or []) if found else []):
+        source = (each.get("valueFrom") or {}).get("resourceFieldRef") or {}
+        if found and source.get("containerName") == found["other"]:
+            names = [other.name for other in containers(pod, "init", "sidecar", "app")]
+            return {
+                "other": found["other"],
+                "meant": next(iter(nearest(found["other"], names, 1)), one.name),
+                "env": str(each.get("name")),
+                "at": f"{_list_of(one)}/{one.index}/env/{index}/valueFrom/resourceFieldRef/containerName",
+            }
     return {}
 
 

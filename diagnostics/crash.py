@@ -25,12 +25,14 @@ from poddoctor.pod.units import parse_time, show_duration
 
 from ._command import is_shell, whole
 from ._ends import End, cgroup_kill, killed_by_kubelet, last_end, looks_aborted, memory_limits, unhandled
-from ._logtext import decisive
+from ._logtext import decisive, without_head
 from ._memory import describe, filling, limit_ranges_read, memory_taken, usage_read
 from ._process import is_over, place, shown, template_patch, times
 from ._runtime_text import core, problem_of
 
 _PLACE = ("field", "template", "index")
+_TITLE = 120  # characters of a line in a title
+_LAST_LINES = 10  # of a log: a fatal line before them was got over
 _END = (
     "record",
     "exit_code",
@@ -73,11 +75,15 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the container ended well, and its restart policy starts it again",
         (*_END, "command", "shell", "bare_shell", "background", "patch"),
     ),
-    "crash.fatal-signal": SymptomKind("the process died of a signal that its own fault raised", _END),
+    "crash.fatal-signal": SymptomKind(
+        "the process died of a signal that its own fault raised", (*_END, "line")
+    ),
     "crash.node-restarted": SymptomKind(
         "the node or its runtime went down under the container", ("stated", *_END)
     ),
-    "crash.failed": SymptomKind("the process ended with an error code", (*_END, "message", "line", "silent")),
+    "crash.failed": SymptomKind(
+        "the process ended with an error code", (*_END, "message", "line", "last_words", "silent")
+    ),
 }
 _BASES = frozenset(
     {
@@ -253,7 +259,8 @@ def _node_restarted(snapshot: Snapshot, end: End) -> Symptom:
 def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     if spared := _nobody_killed(snapshot, end):
         yield Symptom("crash.not-killed", end.container.subject, spared[1], spared[0])
-    if end.exit_code == 0:
+    gave_up = end.exit_code == 0 and _gave_up(snapshot, end)
+    if end.exit_code == 0 and not gave_up:
         yield _completed(snapshot, end)
         return
     signal = end.signal if end.by == "signal" else ""
@@ -265,12 +272,15 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
     message = " ".join(str(end.record.get("message") or "").split())
     notes = [(message[-300:], f"{end.source}.message")] if message else []
     if signal:
-        yield _symptom(
-            snapshot, end, "crash.fatal-signal", _sentence(snapshot, end), {"signal": signal}, notes=notes
-        )
+        found = {"signal": signal, "line": _line(snapshot, end)}
+        yield _symptom(snapshot, end, "crash.fatal-signal", _sentence(snapshot, end), found, notes=notes)
     else:
         line = _line(snapshot, end)
         found = {"message": message[-120:], "line": line, "silent": "" if line else _silent(snapshot, end)}
+        if not line:
+            found["last_words"] = _line(snapshot, end, last=True)
+        if gave_up:
+            found["meaning"] = "a fatal error in its log"
         yield _symptom(snapshot, end, "crash.failed", _sentence(snapshot, end), found, notes=notes)
 
 
@@ -287,16 +297,25 @@ def _silent(snapshot: Snapshot, end: End) -> str:
     return ", and writes nothing to its log" if any(isinstance(answer, Found) for answer in answers) else ""
 
 
-def _line(snapshot: Snapshot, end: End) -> str:
-    """The line that says why it ended, short enough for a title; empty when there are only last words."""
+def _line(snapshot: Snapshot, end: End, *, last: bool = False) -> str:
+    """The line that says why it ended, short enough for a title; of mere last words only with ``last``."""
     previous, current = log_reads(snapshot, end.container.name)
     order = (previous, current) if end.container.is_running else (current, previous)
     texts = [log_text(snapshot, read) or "" for read in order]
     for text in (*texts, str(end.record.get("message") or "")):
         line = decisive(text) if text.strip() else None
-        if line and line.kind != "last":
-            return shown([line.text], 100)
+        if line and (line.kind != "last" or last):
+            return shown([without_head(line.text)], _TITLE)
     return ""
+
+
+def _gave_up(snapshot: Snapshot, end: End) -> bool:
+    """Whether the last words of a run that ended with exit code 0 say that it failed."""
+    previous, current = log_reads(snapshot, end.container.name)
+    text = log_text(snapshot, previous if end.container.is_running else current) or ""
+    line = decisive(text) if text.strip() else None
+    near = line is not None and text.rstrip().count("\n") - line.number < _LAST_LINES
+    return near and line is not None and line.kind in ("root", "fatal")
 
 
 def _completed(snapshot: Snapshot, end: End) -> Symptom:

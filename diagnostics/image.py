@@ -49,6 +49,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "account_secret",
             "cloud",
             "identity",
+            "other_host",
+            "expired_secret",
+            "expired_node",
         ),
     ),
     "image.repository-known": SymptomKind("the same repository is here under another tag", ("suggestion",)),
@@ -165,7 +168,8 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         else "unseen",
         "secrets": ", ".join(names),
         "best_secret": next(iter([*pull_secrets.fitting(snapshot, names, reference.registry), *names]), ""),
-        "unasked": "" if names else "no pull secret",
+        "unasked": "" if names or pull_words.unknown_name(text) else "no pull secret",
+        "other_host": pull_words.asked_host(text, reference.registry),
         "suggestion": suggestion,
         # Builds for other versions of Windows differ in more than their architecture.
         "architecture": "" if "operating system" in text else str(info.get("architecture") or ""),
@@ -175,6 +179,7 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         "previous_image": before.image if before else "",
         "previous_revision": before.revision if before else "",
     }
+    more.update(_expired(pod, text, more["best_secret"]))
     if not names and world.refused(text):
         more.update(pull_secrets.unoffered(snapshot, reference.registry))
         if not more["candidate"]:
@@ -209,6 +214,14 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
             {"suggestion": suggestion},
         )
     yield Symptom("image.pull-failed", subject, source, text, attributes, notes=tuple(notes))
+
+
+def _expired(pod: Body, text: str, secret: str) -> dict[str, str]:
+    """Whose token the registry calls expired: the pull secret's, or without one the node's."""
+    if not pull_words.expired(text):
+        return {}
+    node = str((pod.get("spec") or {}).get("nodeName") or "")
+    return {"expired_secret": secret} if secret else {"expired_node": node}
 
 
 def _full_name(reference: Reference) -> str:

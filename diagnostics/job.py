@@ -6,6 +6,7 @@ The failing pod's own cause comes first, the Job's limit second: it is a consequ
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Subject, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
@@ -36,6 +37,9 @@ _SIDECARS = lazy(
 )
 
 
+_LEAVE_TAKING = timedelta(seconds=15)
+
+
 def reads(snapshot: Snapshot) -> Iterable[Read]:
     """The Jobs of a CronJob; else nothing: owners are read for every pod, a Job that is the target first."""
     if snapshot.target.kind == "cronjob":
@@ -52,7 +56,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     pod = pod_of(snapshot)
     if job is None:
         if pod is not None and (name := _owning_job(pod)):
-            yield from _running_on(name, pod)  # the pod alone shows that
+            yield from _running_on(name, pod, snapshot.clock)  # the pod alone shows that
         return
     subject = POD if pod is not None else Subject("workload")
     if ((pod or {}).get("status") or {}).get("phase") == "Succeeded":
@@ -61,7 +65,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if pod is None:
         yield from _suspended(snapshot, job, subject)
     else:
-        yield from _running_on(_name(job), pod)
+        yield from _running_on(_name(job), pod, snapshot.clock)
 
 
 def _job(snapshot: Snapshot) -> Body | None:
@@ -165,12 +169,15 @@ def _suspended(snapshot: Snapshot, job: Body, subject: Subject) -> Iterator[Symp
     yield Symptom("job.suspended", subject, source, "suspend: true", attributes, since, notes=notes)
 
 
-def _running_on(job: str, pod: Body) -> Iterator[Symptom]:
+def _running_on(job: str, pod: Body, clock: datetime) -> Iterator[Symptom]:
     """The main container is done (exit 0), one that never ends keeps the pod, and so the Job, from ending."""
     ended = [one for one in containers(pod, "app") if one.terminated]
     running = [one for one in containers(pod, "app") if one.is_running]
     if not ended or not running or any(one.terminated.get("exitCode") != 0 for one in ended):
         return
+    done = max(filter(None, (parse_time(one.terminated.get("finishedAt")) for one in ended)), default=None)
+    if done is not None and clock - done < _LEAVE_TAKING:
+        return  # what was told to end with the work needs a moment for it
     # A second worker that is still busy is no fault: only what is known to run for ever counts.
     for one in running:
         image = str(one.spec.get("image") or "")

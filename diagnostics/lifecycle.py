@@ -18,7 +18,8 @@ from poddoctor.pod.reads import (
 from poddoctor.pod.units import parse_time, quantity, show_bytes, show_duration
 
 from ._awaits import Awaited, awaited_by, service_reads, service_state
-from ._deletion import budgets_read, deletion, is_deleted, who_deleted
+from ._deletion import deletion, is_deleted, who_deleted
+from ._drain import blocked, budgets_read, drained_by
 from ._nodes import node_name, trouble_of
 
 _ENDING = ("for", "left", "overdue", "grace", "node")
@@ -48,8 +49,15 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "lifecycle.evicted-by-api": SymptomKind(
         "The pod was evicted through the API", ("node", "cordoned", "budget", "left")
     ),
+    "lifecycle.drain-blocked": SymptomKind(
+        "The node is being emptied, and the API would refuse to evict the pod",
+        (
+            *("kind", "node", "who", "budget", "budgets", "count", "rule", "own", "sick", "detail"),
+            *("healthy", "desired", "expected", "scale_to"),
+        ),
+    ),
     "lifecycle.deleted-by-taint": SymptomKind(
-        "A NoExecute taint had the pod deleted", ("node", "taint", "by_hand", "left")
+        "A NoExecute taint had the pod deleted", ("node", "taint", "by_hand", "left", "device")
     ),
     "lifecycle.resize": SymptomKind(
         "An in-place resize was not done",
@@ -57,7 +65,10 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "lifecycle.init-waits": SymptomKind(
         "An init container runs on and waits for something",
-        ("for", "host", "port", "service", "service_namespace", "state", "nearest", "what", "log"),
+        (
+            *("for", "host", "port", "service", "service_namespace", "state", "nearest", "what", "log"),
+            *("job", "job_state", "service_is"),
+        ),
     ),
     "lifecycle.awaited-missing": SymptomKind(
         "What the init container waits for is not there", ("service", "state")
@@ -76,6 +87,11 @@ _POD_TOTAL = lazy(
     r"[Ee]phemeral local storage usage exceeds the total limit of containers ([^\s.]+(?:\.\d+)?\w*)"
 )
 _CONTAINER = lazy(r'Container (\S+) exceeded its local ephemeral storage limit "([^"]+)"')
+_STATES = {
+    "absent": "does not exist",
+    "no-endpoints": "has no ready endpoints",
+    "no-port": "has no port {port}",
+}
 _AT_WORK = timedelta(seconds=30)
 
 
@@ -90,6 +106,8 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         if condition(pod, "DisruptionTarget").get("reason") == "EvictionByEvictionAPI":
             yield budgets_read(snapshot)
         return
+    if drained_by(snapshot, pod):
+        yield budgets_read(snapshot)
     for one in containers(pod, "init"):
         if one.is_running:
             yield log_reads(snapshot, one.name)[1]
@@ -112,6 +130,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         if pod["status"]["phase"] == "Failed":
             yield from who_deleted(snapshot, pod)
         return
+    yield from blocked(snapshot, pod)
     yield from _resize(pod)
     for one in containers(pod):
         if one.kind == "init":
@@ -243,7 +262,9 @@ def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
     last = log.splitlines()[-1].strip() if log else ""
     notes = [(f'last line: "{last[:160]}"', f"log {one.name}")] if last else []
     awaited = _awaited(snapshot, one)
-    if awaited is None or running < _AT_WORK:
+    state, extra, evidence = service_state(snapshot, awaited) if awaited else ("", {}, [])
+    # What does not exist is told at once; endpoints may be a moment late.
+    if awaited is None or (running < _AT_WORK and state not in {"absent", "no-port", "failed"}):
         inits = containers(pod, "init", "sidecar")
         position = f"{[each.name for each in inits].index(one.name) + 1} of {len(inits)}"
         text = f"running for {waited}, init container {position}"
@@ -258,7 +279,6 @@ def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
             notes=tuple(notes),
         )
         return
-    state, extra, evidence = service_state(snapshot, awaited)
     values = {
         "for": waited,
         "host": awaited.host,
@@ -267,14 +287,16 @@ def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
         "log": last[:80],
     }
     values |= {"state": state, **extra}
+    if "service" in extra:
+        values["service_is"] = _STATES.get(state, "").format(port=awaited.port)
     notes += [(f"it runs: {awaited.line}", f"{one.spec_path}.command"), *evidence]
     kept = {key: value for key, value in values.items() if value}
     text = f"running for {waited} without ending: waits for {awaited.what}"
     yield Symptom(
         "lifecycle.init-waits", one.subject, one.status_path, text, kept, one.started_at, notes=tuple(notes)
     )
-    if state in {"absent", "no-endpoints", "no-port"} and evidence:
-        about = {"service": extra.get("service", awaited.host), "state": state}
+    if state in {"absent", "no-endpoints", "no-port", "failed"} and evidence:
+        about = {"service": extra.get("service") or awaited.host, "state": state}
         yield Symptom("lifecycle.awaited-missing", one.subject, evidence[0][1], evidence[0][0], about)
 
 

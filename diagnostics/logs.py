@@ -19,7 +19,20 @@ from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 from ._ends import End, last_end
 from ._logfacts import PARTICULARS, addressed, fact_reads, facts, given
 from ._logrules import Meaning, meanings
-from ._logtext import ERROR, FATAL, PLAIN, WEAK, Line, decisive_of, goes_on, read, remark, subjects
+from ._logtext import (
+    ERROR,
+    FAREWELL,
+    FATAL,
+    PLAIN,
+    WEAK,
+    Line,
+    decisive_of,
+    goes_on,
+    read,
+    remark,
+    subjects,
+    without_head,
+)
 from ._process import is_over, place
 
 _COMMON = ("line", "number", "log", "exit_code", "fatal", "field", "template", "index", *PARTICULARS)
@@ -29,7 +42,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "dependency-timed-out": ("another program did not answer in time", ("host", "port")),
     "dependency-rejected-credentials": (
         "another program rejected user, password or token",
-        ("host", "port", "user", "service_kind", "url"),
+        ("host", "port", "user", "service_kind", "refuser", "url"),
     ),
     "dependency-tls-failed": ("TLS with another program failed", ("host", "port", "problem", "valid_for")),
     "certificate-expired": ("a certificate is past its end", ("host", "port", "not_after")),
@@ -49,7 +62,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a module or library is not in the image",
         ("module", "from_module", "language", "driver_library"),
     ),
-    "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "bytes")),
+    "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "other_pool", "bytes")),
     "kubernetes-api-forbidden": (
         "the API server refuses the pod's service account",
         (
@@ -82,9 +95,10 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ("kind", "api_version", "resource"),
     ),
     "kubernetes-api-unreachable": ("the API server does not answer the pod", ("host", "port", "api_env")),
-    "leader-election-lost": ("the program was the leader and lost its lease", ()),
+    "leader-election-lost": ("the program was the leader and lost its lease", ("cpu_limit",)),
     "sysctl-too-low": ("a setting of the node's kernel is too low", ("sysctl_name", "have", "wanted")),
     "dns-loop": ("CoreDNS asks itself", ("loop_from", "zone")),
+    "file-too-open": ("the program refuses a file that others may read or write", ("path", "mode")),
     "license-rejected": ("the program's licence is missing or not valid", ()),
     "runtime-version-mismatch": (
         "the program needs another version of its runtime",
@@ -113,6 +127,10 @@ _OWN_ENDS = frozenset({"itself", "signal"})
 _NO_LOG_MATTERS = frozenset(
     {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
 )
+_DEEPER = {
+    "leader-election-lost": "kubernetes-api-unreachable",
+    "dependency-rejected-credentials": "file-too-open",
+}
 _NEAR = 3
 _GOODBYE, _LATER = 40, 60
 _SERVES = lazy(
@@ -330,7 +348,7 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
         plain = (best.line.block == line.block or line.weight < ERROR) and not remark(best.line)
         plain = plain or (best.line.weight >= ERROR and (_open(line) or _shared(best.line, line)))
         shown = line if exact and best in exact else best.line
-        return _Verdict(said, shown, _merged(best, close), near=plain)
+        return _Verdict(said, shown, _merged(best, close, all_found), near=plain)
     tail = [
         one
         for one in all_found
@@ -343,7 +361,7 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
     # A panic that no rule knows is its own story; a remark before it is not.
     if tail and (line.weight < FATAL or not ended):
         best = max(tail, key=lambda one: (one.line.weight, one.line.number, -order[id(one)]))
-        return _Verdict(said, best.line, _merged(best, tail), near=False)
+        return _Verdict(said, best.line, _merged(best, tail, all_found), near=False)
     return _Verdict(said, line, None, near=False)
 
 
@@ -377,7 +395,8 @@ def _apart(lines: Iterable[Line], meaning: Meaning, line: Line) -> bool:
 
 def _open(line: Line) -> bool:
     """Whether a line leaves the reason of the end to those before it."""
-    return bool(_LEAVES_OPEN.search(line.text)) or len(_WORD.findall(line.text)) < _WORDS
+    text = FAREWELL.sub("", line.text)
+    return bool(_LEAVES_OPEN.search(text)) or len(_WORD.findall(text)) < _WORDS
 
 
 def _shared(one: Line, other: Line) -> bool:
@@ -397,19 +416,33 @@ def _went_on(lines: Iterable[Line], one: Line, other: Line) -> bool:
 
 
 def _first_cause(best: Meaning, others: Iterable[Meaning]) -> Meaning:
-    """A lease is lost because the API server does not answer, if it does not."""
-    if best.what != "leader-election-lost":
-        return best
-    return next((one for one in others if one.what == "kubernetes-api-unreachable"), best)
+    """A lease is lost because the API server does not answer, a login without the key that was refused."""
+    if best.what == "permission-denied" and not best.attributes.get("path"):
+        # "Permission denied" without a file is what a script makes of the API server's answer.
+        return next((one for one in others if one.what == "kubernetes-api-forbidden"), best)
+    deeper = [one for one in others if one.what == _DEEPER.get(best.what)]
+    named = [one for one in deeper if "path" in one.attributes]
+    return next(iter([*named, *deeper]), best)
 
 
-def _merged(best: Meaning, others: Iterable[Meaning]) -> Meaning:
-    """The meaning with the particulars that the same entry gives elsewhere."""
+def _merged(best: Meaning, others: Iterable[Meaning], found: Iterable[Meaning]) -> Meaning:
+    """The meaning with the particulars that the same entry gives elsewhere.
+
+    Who the other side is may be said in an error before it only: it is taken if all of them name one.
+    """
     values = dict(best.attributes)
     for one in others:
         if one.what == best.what and one.line.block == best.line.block:
             for key, value in one.attributes.items():
                 values.setdefault(key, value)
+    if "host" in _MEANINGS[best.what][1] and not (values.keys() & {"host", "port", "socket"}):
+        sides = {
+            (one.attributes["host"], one.attributes.get("port", ""))
+            for one in found
+            if one.what == best.what and one.line.weight >= ERROR and one.attributes.get("host")
+        }
+        if len(sides) == 1:
+            values["host"], values["port"] = sides.pop()
     return Meaning(best.what, best.line, values)
 
 
@@ -418,7 +451,7 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
     text = " ".join(line.text.split())[:300]
     where = f"{said.source}, line {line.number}" if said.whole else f"{said.source}, {_from_end(said, line)}"
     own = failing.ended_itself and verdict.near and not failing.unrecorded and not _unsure(verdict.meaning)
-    common = {"line": text, "number": str(line.number), "log": said.log}
+    common = {"line": without_head(text), "number": str(line.number), "log": said.log}
     if failing.end is not None:
         common["exit_code"] = str(failing.end.exit_code)
     time = failing.end.finished if failing.end else None

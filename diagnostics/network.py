@@ -36,7 +36,20 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "network.policy-denies": SymptomKind(
         "The log says that connections time out, and a NetworkPolicy allows none such",
-        ("policy", "direction", "peer", "port", "open_port", "missing", "host", "has_rules", "rules"),
+        (
+            "policy",
+            "policy_namespace",
+            "elsewhere",
+            "direction",
+            "peer",
+            "port",
+            "open_port",
+            "dns_port",
+            "missing",
+            "host",
+            "has_rules",
+            "rules",
+        ),
     ),
     "network.dns-down": SymptomKind(
         "The log says that names cannot be resolved, and the cluster DNS has no endpoints",
@@ -66,6 +79,8 @@ _IN_USE = lazy(
     r"failed to bind|bind\(\) to"
 )
 _PORT = lazy(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
+# A time of day and a place in a source file have a colon and a number, too.
+_NO_PORT = lazy(r"(?<!\d)\d{1,2}:\d{2}:\d{2}\b|\.(?:go|py|js|ts|java|rs|c|cc|cpp|rb|kt|cs|php):\d+\b")
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -342,8 +357,12 @@ def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> It
     if denial is None:
         return
     name = _name(denial.policy)
+    space = str((denial.policy.get("metadata") or {}).get("namespace") or snapshot.target.namespace)
     values = {
         "policy": name,
+        "policy_namespace": space,
+        "elsewhere": space if space != snapshot.target.namespace else "",
+        "dns_port": _dns_port(snapshot),
         "direction": denial.direction,
         "port": wanted.port,
         "peer": wanted.host if wanted.host != "dns" else "the cluster DNS",
@@ -355,12 +374,18 @@ def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> It
     values |= {"has_rules": "no" if rules is None else "yes", "rules": str(len(rules or []))}
     kept = {key: value for key, value in values.items() if value}
     notes = [(wanted.line[:200], f"log {one.name}")]
-    source = f"networkpolicy {name} .spec.{denial.direction}"
+    source = f"networkpolicy {space}/{name} .spec.{denial.direction}"
     yield Symptom("network.policy-denies", one.subject, source, rules_text(denial), kept, notes=tuple(notes))
 
 
+def _dns_port(snapshot: Snapshot) -> str:
+    """The port of the DNS pods, which is what a policy has to open: OpenShift's listen on another."""
+    read = get("v1", "services", "openshift-dns", "dns-default")
+    return "5353" if isinstance(snapshot.answers.get(read), Found) else "53"
+
+
 def _host_port(snapshot: Snapshot, pod: Body, one: Container, line: str) -> Iterator[Symptom]:
-    found = _PORT.search(line)
+    found = _PORT.search(_NO_PORT.sub(" ", line))
     port = next((group for group in found.groups() if group), "") if found else ""
     values = {"port": port, "node": str((pod.get("spec") or {}).get("nodeName") or "")}
     notes = [("hostNetwork: true, so its ports are the node's ports", "pod.spec.hostNetwork")]

@@ -12,6 +12,7 @@ from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
+    Event,
     condition,
     cut_short,
     events_in,
@@ -84,6 +85,7 @@ _DEVICES = lazy(
     r"Requested: (\d+), Available: (\d+)"
 )
 _RECLAIM = lazy(r"\(res: ([^,]+), q: (\d+)\)")
+_PREEMPTED = lazy(r"preempted (?:by kubelet|in order to admit)", re.IGNORECASE)
 _CONDITION = lazy(r"The node had condition: \[([^\]]+)\]")
 _PREFIX = lazy(r"^(?:Pod was rejected: |Pod )(?=[A-Z])")
 _PREDICATES = (
@@ -122,6 +124,8 @@ _OF_OTHERS = frozenset(
 )
 """Reasons of a failed pod that other stages know, or that are no failure."""
 _SIGNALS = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "pids"}
+_KIND_OF = {"MemoryPressure": "memory", "DiskPressure": "disk", "PIDPressure": "pids"}
+_ABOUT_THEN = timedelta(hours=1)
 _RESOURCES = {"MemoryPressure": "memory", "DiskPressure": "disk space", "PIDPressure": "process ids"}
 
 
@@ -172,7 +176,9 @@ def _failed(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
         yield from _gone(pod, trouble)
         return
     plain = _PREFIX.sub("", message)
-    if reason == "NodeLost" and trouble:
+    if not reason:
+        yield from _stopped(snapshot, pod)
+    elif reason == "NodeLost" and trouble:
         yield from _lost(snapshot, pod, trouble)
     elif reason == "Evicted":
         yield from _evicted(snapshot, pod, message)
@@ -210,19 +216,18 @@ def _removed(snapshot: Snapshot, pod: Body, reason: str, message: str, plain: st
 
 
 def _stopped(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
-    """A pod whose containers ended well when the node was shut down: only its condition tells."""
+    """A pod that the kubelet ended and whose containers ended well: it has no reason, its condition tells."""
     said = condition(pod, "DisruptionTarget")
-    reason, message = str(said.get("reason")), str(said.get("message") or "")
-    if reason == "TerminationByKubelet" and _is_shutdown("Terminated", message):
-        yield Symptom(
-            "node.shutdown",
-            POD,
-            "pod.status.conditions[DisruptionTarget]",
-            f"{reason}: {message}",
-            {"reason": reason, "node": node_name(pod), "when": "ended"},
-            parse_time(said.get("lastTransitionTime")),
-            notes=tuple(_shutdown_notes(snapshot, pod)),
-        )
+    message = str(said.get("message") or "")
+    if said.get("reason") != "TerminationByKubelet":
+        return
+    if _is_shutdown("Terminated", message):
+        values = {"reason": "TerminationByKubelet", "node": node_name(pod), "when": "ended"}
+        yield _said(pod, "node.shutdown", message, values, _shutdown_notes(snapshot, pod))
+    elif _PREEMPTED.search(message):
+        yield _said(pod, "node.preempted", message, {"node": node_name(pod)})
+    elif _LOW.search(message):
+        yield from _evicted(snapshot, pod, message)
 
 
 def _is_shutdown(reason: str, message: str) -> bool:
@@ -234,17 +239,13 @@ def _said(
 ) -> Symptom:
     """A symptom from the pod's own status."""
     kept = {key: value for key, value in values.items() if value}
-    reason = str((pod.get("status") or {}).get("reason") or "")
-    when = parse_time(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
-    return Symptom(
-        name,
-        POD,
-        "pod.status.message",
-        f"{reason}: {text}" if text else reason,
-        kept,
-        when,
-        notes=tuple(notes),
-    )
+    target = condition(pod, "DisruptionTarget")
+    reason, source = str((pod.get("status") or {}).get("reason") or ""), "pod.status.message"
+    if not reason and target:
+        reason, source = str(target.get("reason") or ""), "pod.status.conditions[DisruptionTarget]"
+    when = parse_time(target.get("lastTransitionTime"))
+    words = f"{reason}: {text}" if text else reason
+    return Symptom(name, POD, source, words, kept, when, notes=tuple(notes))
 
 
 def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
@@ -252,7 +253,13 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
     if refused := _CONDITION.search(message):
         pressure = refused[1].split()[0].strip(",")
         values = {"pressure": pressure, "resource": _RESOURCES.get(pressure, pressure), "node": node}
-        yield _said(pod, "node.pressure-rejected", message, values, _pressure_notes(snapshot))
+        yield _said(
+            pod,
+            "node.pressure-rejected",
+            message,
+            values,
+            _pressure_notes(snapshot, _KIND_OF.get(pressure, "")),
+        )
         return
     low = _LOW.search(message)
     if not low:
@@ -278,7 +285,7 @@ def _evicted(snapshot: Snapshot, pod: Body, message: str) -> Iterator[Symptom]:
         (f"{what.lower()} {name}: used {usage}, requested {request}", "pod.status.message")
         for what, name, usage, request in used
     ]
-    yield _said(pod, "node.evicted", message, values, [*notes, *_pressure_notes(snapshot)])
+    yield _said(pod, "node.evicted", message, values, [*notes, *_pressure_notes(snapshot, values["kind"])])
 
 
 def _readable(amount: str) -> str:
@@ -293,15 +300,30 @@ def _kind(resource: str) -> str:
     return {"memory": "memory", "pids": "pids"}.get(resource, "disk")
 
 
-def _pressure_notes(snapshot: Snapshot) -> Iterator[tuple[str, str]]:
+def _pressure_notes(snapshot: Snapshot, kind: str, *, told: str = "") -> Iterator[tuple[str, str]]:
+    """What the node said of this resource about then, and whether it still runs short of it."""
     pod = pod_of(snapshot) or {}
-    told: dict[str, tuple[str, str]] = {}
+    then = parse_time(condition(pod, "DisruptionTarget").get("lastTransitionTime")) or snapshot.clock
+    newest: dict[str, tuple[str, str]] = {}
     for event in events_in(snapshot, node_events_read(node_name(pod))):
-        if event.reason in {"EvictionThresholdMet", "FreeDiskSpaceFailed", "SystemOOM"}:
-            told[event.message] = (event.message, event.source)
-    yield from list(told.values())[-2:]  # the newest of each wording
+        near = event.time is None or abs(event.time - then) < _ABOUT_THEN
+        if near and _event_kind(event) == kind:
+            newest[event.message] = (event.message, event.source)
+    yield from list(newest.values())[-2:]  # the newest of each wording
     for name, since in _pressures(node_of(snapshot)):
-        yield f"the node still has {name}{since}", f"node {node_name(pod)} .status.conditions[{name}]"
+        if name != told and _KIND_OF[name] == kind:
+            yield f"the node still has {name}{since}", f"node {node_name(pod)} .status.conditions[{name}]"
+
+
+def _event_kind(event: Event) -> str:
+    """Which resource an event of a node that runs short is about."""
+    if event.reason == "FreeDiskSpaceFailed":
+        return "disk"
+    if event.reason == "SystemOOM":
+        return "memory"
+    if event.reason != "EvictionThresholdMet":
+        return ""
+    return next((kind for kind in ("memory", "pids") if kind in event.message), "disk")
 
 
 def _pressures(node: Body | None) -> Iterator[tuple[str, str]]:
@@ -401,7 +423,7 @@ def _node(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
             f"{pressure} is True{since}: {message}",
             {"pressure": pressure, "resource": _RESOURCES[pressure], "node": name},
             parse_time(condition(node_of(snapshot), pressure).get("lastTransitionTime")),
-            notes=tuple(_pressure_notes(snapshot)),
+            notes=tuple(_pressure_notes(snapshot, _KIND_OF[pressure], told=pressure)),
         )
 
 

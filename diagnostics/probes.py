@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
+from poddoctor.pod.owner import owner_of
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, log_reads, log_text, pod_events, pod_of
 from poddoctor.pod.units import parse_time, show_duration
 
 from ._logtext import decisive
-from ._probe import Probe, declared, probes_of, shorten
+from ._probe import Probe, ProbeKind, declared, probes_of, shorten
+from ._probe_agent import agent_of, heard, original
 from ._probe_facts import Unhealthy, attributes_of, from_access_log, last_unhealthy, port_notes
 from ._probe_kills import ends_often, event_symptom, killed_by_probe, lived_for, maybe_killed
 
@@ -38,6 +40,8 @@ _PROBE = (
     "asked_host",
     "other_port",
     "other_port_name",
+    "other_path",
+    "context_path",
     "listens_on",
     "loopback",
     "cpu_limit",
@@ -75,12 +79,18 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.told-to-stop": SymptomKind("The program says that it was asked to stop", ("probe",)),
     "probes.port-unknown": SymptomKind("A probe names a port that its container does not declare", _PROBE),
     "probes.gate-unmet": SymptomKind(
-        "A readiness gate is not True while all containers are ready", ("gate", "gate_status", "setter")
+        "A readiness gate is not True while all containers have been ready for some time",
+        ("gate", "gate_status", "setter", "said", "injected"),
+    ),
+    "probes.gate-young": SymptomKind(
+        "A readiness gate is not True yet: the containers became ready moments ago",
+        ("gate", "gate_status", "setter", "said", "injected"),
     ),
 }
 
 _OFTEN = 6
 _JUST_NOW = timedelta(minutes=1)
+_GATE_TIME = timedelta(minutes=2)
 _ITS_OWN = frozenset({"http-error", "exit", "not-serving", "refused", "timeout", "reset", "other", ""})
 # Lines that a server writes about each request, the probe's own among them, or about nothing at all.
 _CHATTER = lazy(r'" \d{3} |kube-probe|\[(?:notice|debug)\]|(?i:\blevel=(?:info|debug)\b)')
@@ -100,8 +110,11 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     if pod is None:
         return
     for one in containers(pod, "app", "sidecar"):
-        if any(_matters(one, probe, snapshot) for probe in probes_of(one)):
+        matter = [probe for probe in probes_of(one) if _matters(one, probe, snapshot)]
+        if matter:
             yield from log_reads(snapshot, one.name)
+        for agent in filter(None, (agent_of(snapshot, probe) for probe in matter)):
+            yield log_reads(snapshot, agent.name)[1]
 
 
 def _alive(snapshot: Snapshot) -> Body | None:
@@ -129,18 +142,15 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     events = pod_events(snapshot)
     for one in containers(pod, "app", "sidecar"):
         yield from _container(snapshot, one, events)
-    yield from _gates(pod)
+    yield from _gates(snapshot, pod)
 
 
 def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Iterator[Symptom]:
     probes = {probe.kind: probe for probe in probes_of(one)}
     if not probes:
         return
-    unhealthy = last_unhealthy(one, events)
-    for probe in probes.values():
-        if probe.kind not in unhealthy:
-            answered = from_access_log(snapshot, one, probe)
-            unhealthy |= {probe.kind: answered} if answered else {}
+    unhealthy = _failures(snapshot, one, probes, events)
+    probes = {kind: original(snapshot, one, probe) for kind, probe in probes.items()}
     killed = killed_by_probe(snapshot, one, probes, unhealthy, events)
     yield from killed
     if killed:
@@ -158,6 +168,22 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
         yield from _not_started(snapshot, one, probes["startup"], unhealthy.get("startup"))
     elif "readiness" in probes:
         yield from _not_ready(snapshot, one, probes["readiness"], unhealthy.get("readiness"))
+
+
+def _failures(
+    snapshot: Snapshot, one: Container, probes: Mapping[ProbeKind, Probe], events: list[Event]
+) -> dict[ProbeKind, Unhealthy]:
+    """How each probe failed last: by the kubelet's events, the agent between, or the program's own log."""
+    unhealthy = last_unhealthy(one, events)
+    for kind, probe in probes.items():
+        agent = agent_of(snapshot, probe)
+        if agent and kind in unhealthy:
+            unhealthy[kind] = heard(snapshot, agent, probe, unhealthy[kind])
+        elif kind not in unhealthy:
+            asked = original(snapshot, one, probe)
+            answered = from_access_log(snapshot, one, asked)
+            unhealthy |= {kind: answered} if answered else {}
+    return unhealthy
 
 
 def _crashes_by_itself(one: Container, clock: datetime) -> bool:
@@ -285,32 +311,47 @@ def _port_unknown(one: Container, probe: Probe, values: Mapping[str, str]) -> It
 # --- readiness gates ---------------------------------------------------------------------------------------
 
 
-def _gates(pod: Body) -> Iterator[Symptom]:
-    if condition(pod, "ContainersReady").get("status") != "True":
+def _gates(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
+    ready = condition(pod, "ContainersReady")
+    if ready.get("status") != "True" or condition(pod, "Ready").get("status") == "True":
         return
-    if condition(pod, "Ready").get("status") == "True":
-        return
+    since = parse_time(ready.get("lastTransitionTime"))
+    young = since is not None and snapshot.clock - since < _GATE_TIME
     for gate in (pod.get("spec") or {}).get("readinessGates") or []:
         name = str(gate.get("conditionType") or "")
-        now = condition(pod, name)
-        if not name or now.get("status") == "True":
-            continue
-        status = str(now.get("status") or "missing")
-        setter = next((who for prefix, who in _GATES if name.startswith(prefix)), "")
-        notes = []
-        if message := condition(pod, "Ready").get("message"):
-            notes.append((str(message), "pod.status.conditions[Ready]"))
-        yield Symptom(
-            "probes.gate-unmet",
-            POD,
-            f"pod.status.conditions[{name}]",
-            f"the containers are ready, but condition {name} is {status}"
-            + (
-                f": {now.get('message') or now.get('reason')}"
-                if now.get("message") or now.get("reason")
-                else ""
-            ),
-            {"gate": name, "gate_status": status} | ({"setter": setter} if setter else {}),
-            parse_time(condition(pod, "Ready").get("lastTransitionTime")),
-            notes=tuple(notes),
-        )
+        if name and condition(pod, name).get("status") != "True":
+            yield _gate(snapshot, pod, name, "probes.gate-young" if young else "probes.gate-unmet")
+
+
+def _gate(snapshot: Snapshot, pod: Body, name: str, symptom: str) -> Symptom:
+    now, ready = condition(pod, name), condition(pod, "Ready")
+    status = str(now.get("status") or "missing")
+    said = str(now.get("message") or now.get("reason") or "")
+    values = {
+        "gate": name,
+        "gate_status": status,
+        "setter": next((who for prefix, who in _GATES if name.startswith(prefix)), ""),
+        "said": shorten(said, 80),
+        "injected": _injected(snapshot, name),
+    }
+    text = f"the containers are ready, but condition {name} is {status}" + (f": {said}" if said else "")
+    notes = ((str(ready["message"]), "pod.status.conditions[Ready]"),) if ready.get("message") else ()
+    return Symptom(
+        symptom,
+        POD,
+        f"pod.status.conditions[{name}]",
+        text,
+        {key: value for key, value in values.items() if value},
+        parse_time(ready.get("lastTransitionTime")),
+        notes=notes,
+    )
+
+
+def _injected(snapshot: Snapshot, gate: str) -> str:
+    """Whether a webhook put the gate into the pod: its owner's template has none that could be taken out."""
+    owner = owner_of(snapshot)
+    template = ((owner.body or {}).get("spec") or {}).get("template")
+    if owner.kind == "pod" or not isinstance(template, dict):
+        return ""
+    gates = (template.get("spec") or {}).get("readinessGates") or []
+    return "no" if any(each.get("conditionType") == gate for each in gates) else "yes"

@@ -47,6 +47,7 @@ _ROOM = (
     "advertised",
     "unhealthy_on",
     "absent_resource",
+    "offered",
     "absent_pages",
     "only_node",
     "holders",
@@ -69,6 +70,7 @@ _RULE = (
 _TAINT = (
     "taint",
     "taints",
+    "all_taints",
     "taint_key",
     "taint_value",
     "taint_effect",
@@ -282,9 +284,10 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if gated := unplaced.gated(snapshot, pod):
         yield gated
         return
-    found = claims.examine(snapshot, pod)
-    yield from found
     message = said.message_of(snapshot, pod)
+    # A scheduler that went from node to node with the claim had one.
+    found = claims.examine(snapshot, pod, seen=message is not None and "claim" in message.kinds)
+    yield from found
     if message is None:
         if not found:
             yield from unplaced.unseen(snapshot, pod)

@@ -58,7 +58,16 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
                 "suggested_limit",
                 "earlier",
             ),
-            *("short", "unit_slip", "script_volume", "script_kind", "nopatch", "shell_form", *_PLACE),
+            *(
+                "short",
+                "unit_slip",
+                "script_volume",
+                "script_kind",
+                "script_mount",
+                "nopatch",
+                "shell_form",
+                *_PLACE,
+            ),
         ),
     ),
     "startup.shell-exit": SymptomKind(
@@ -248,21 +257,22 @@ def _program(snapshot: Snapshot, one: Container, problem: str, program: str) -> 
             found["patch"] = template_patch(snapshot, one, mistake.change)
         elif found["source"] != "image":
             found["nopatch"] = "true"
-    if volume := _volume_of(one, found["program"]):
-        found["script_volume"] = volume
+    if mount := _mount_over(one, found["program"]):
+        volume = found["script_volume"] = str(mount.get("name") or "")
+        found["script_mount"] = str(mount["mountPath"])
         found["script_kind"] = _kind_of(snapshot, volume)
     return found
 
 
-def _volume_of(one: Container, program: str) -> str:
-    """The volume that the program's file comes from."""
+def _mount_over(one: Container, program: str) -> Body:
+    """The mount that the program's file comes from, empty when it is the image's."""
     mounts = one.spec.get("volumeMounts") or []
     fitting = [
         each
         for each in mounts
         if each.get("mountPath") and f"{program}/".startswith(f"{each['mountPath'].rstrip('/')}/")
     ]
-    return str(max(fitting, key=lambda each: len(each["mountPath"])).get("name") or "") if fitting else ""
+    return max(fitting, key=lambda each: len(each["mountPath"]), default={})
 
 
 def _kind_of(snapshot: Snapshot, volume: str) -> str:

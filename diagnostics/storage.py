@@ -30,6 +30,23 @@ _MOUNT = (
     "short",
     "account",
     "device",
+    "options",
+    "contains",
+    "mount_options",
+    "foreign_option",
+)
+_DRIVER = (
+    "driver_set",
+    "driver_namespace",
+    "driver_pod",
+    "driver_pod_state",
+    "driver_pod_missing",
+    "driver_label",
+    "driver_affinity",
+    "driver_taint",
+    "driver_taint_key",
+    "driver_taint_effect",
+    "driver_tolerates",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "storage.claim-named": SymptomKind(
@@ -97,7 +114,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "storage.attaching": SymptomKind("A volume is being attached to the node.", (*_MOUNT, "since")),
     "storage.attach-failed": SymptomKind("A volume could not be attached to the node.", _MOUNT),
     "storage.driver-missing": SymptomKind(
-        "The node lacks the CSI driver of a volume.", (*_MOUNT, "drivers", "registered", "quiet")
+        "The node lacks the CSI driver of a volume.",
+        (*_MOUNT, "drivers", "registered", "quiet", *_DRIVER),
     ),
     "storage.mount-overdue": SymptomKind(
         "A volume from outside the node is not mounted long after it should be, without an error.",

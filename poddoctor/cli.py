@@ -64,7 +64,10 @@ def diagnose(
         bool, typer.Option("--show-secrets", help="Do not mask secrets in log lines.")
     ] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", "-v", help="All evidence; of a Pending pod, a table of all nodes.")
+        bool,
+        typer.Option(
+            "--verbose", "-v", help="All evidence and steps; of a Pending pod, a table of all nodes."
+        ),
     ] = False,
     from_file: Annotated[
         Path | None, typer.Option("--from", help="A recording in the cluster's place.")

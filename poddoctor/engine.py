@@ -32,11 +32,18 @@ from poddoctor.model import (
     Unknown,
 )
 from poddoctor.seen import seen
+from poddoctor.shell import chained
 from poddoctor.stages import diagnostics, symptom_kinds
 
 _MAX_TITLE = 240
 _GOES_BACK = re.compile(r"\brollout undo\b")
 _CHANGES = re.compile(r"\bkubectl [^\n|]*\b(?:patch|edit|set|rollout (?:undo|restart)) [^\n|]*\bstatefulset/")
+
+_SETS = re.compile(r"\bkubectl [^\n|]*\b(?:patch|set) ")
+_ADDED = (
+    "The template of {workload} has no container {container}: an injector added it when the pod was made. "
+    "Change it in the injector's settings, or by its annotations on the template"
+)
 
 
 def diagnose(snapshot: Snapshot, roots: Sequence[Path] = (playbook.BUNDLED,)) -> Report:
@@ -153,7 +160,8 @@ def _own(symptom: Symptom, context: Mapping[str, str]) -> Mapping[str, str]:
     if symptom.subject.kind != "container":
         return {}
     name = symptom.subject.name
-    return {"container": name, "image": context.get(f"image of {name}", "")}
+    added = context.get(f"template lacks {name}", "")
+    return {"container": name, "image": context.get(f"image of {name}", ""), "added_later": added}
 
 
 def _finding(
@@ -198,6 +206,7 @@ def _headline(text: str) -> str:
 
 def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
     """The steps that fit this pod, filled in: a step whose placeholder has no value cannot be typed."""
+    told = False
     for step in cause.steps:
         if any(not _allowed(values.get(key, ""), allowed) for key, allowed in step.only.items()):
             continue
@@ -205,6 +214,12 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
             continue
         if values.get("first_revision") and _GOES_BACK.search(step.run):
             continue  # kubectl would answer: no rollout history found
+        if values.get("added_later") and _changes_container(step):
+            # Kubernetes would take the change for a new container, and ask for its image.
+            if not told:
+                yield Step(do=template.fill(_ADDED, values))
+            told = True
+            continue
         yield _unblocked(
             replace(
                 step,
@@ -217,6 +232,11 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
             ),
             values,
         )
+
+
+def _changes_container(step: Step) -> bool:
+    """Whether the step changes one container in the template of the pod's owner."""
+    return all(name in step.run for name in ("{workload}", "{container}")) and bool(_SETS.search(step.run))
 
 
 def _unblocked(step: Step, values: Mapping[str, str]) -> Step:
@@ -232,7 +252,7 @@ def _unblocked(step: Step, values: Mapping[str, str]) -> Step:
     return replace(
         step,
         do=f"{step.do}; and delete the broken pod, for which the StatefulSet waits",
-        run=f"{step.run}\n{delete}",
+        run=chained(f"{step.run}\n{delete}"),
     )
 
 
@@ -316,6 +336,8 @@ def _not_seen(snapshot: Snapshot) -> list[NotSeen]:
     unknown = [
         NotSeen(read, answer)
         for read, answer in snapshot.answers.items()
-        if isinstance(answer, Unknown) and not read.optional
+        if isinstance(answer, Unknown)
+        and not read.optional
+        and not (read.elsewhere and answer.why == "forbidden")
     ]
     return sorted(unknown, key=lambda one: (one.read.path, one.read.query))

@@ -16,7 +16,8 @@ _BEFORE_START = ("ContainerCreating", "PodInitializing")
 def context_values(snapshot: Snapshot) -> Mapping[str, str]:
     """The placeholders of playbooks.
 
-    ``image of NAME``, ``waits_for_pod`` and ``first_revision`` serve the engine alone.
+    ``image of NAME``, ``template lacks NAME``, ``waits_for_pod`` and ``first_revision`` serve the
+    engine alone.
     """
     owner = owner_of(snapshot)
     pod = pod_of(snapshot) or {}
@@ -39,7 +40,17 @@ def context_values(snapshot: Snapshot) -> Mapping[str, str]:
         values["first_revision"] = "yes"
     values["image"] = next((str(one.spec.get("image", "")) for one in names if one.kind == "app"), "")
     values.update({f"image of {one.name}": str(one.spec.get("image", "")) for one in names})
+    if owner.owner_class == "workload" and (known := _in_template(owner.body)):
+        values.update({f"template lacks {one.name}": "yes" for one in names if one.name not in known})
     return values
+
+
+def _in_template(body: Body | None) -> frozenset[str]:
+    """The containers in the template of a workload: an injector adds others to its pods alone."""
+    template = ((body or {}).get("spec") or {}).get("template") or {}
+    spec = template.get("spec") or {}
+    listed = [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]
+    return frozenset(str(one.get("name")) for one in listed)
 
 
 def _ordered(statefulset: Body | None) -> bool:

@@ -89,6 +89,15 @@ class Read:
         """Whether it asks an add-on that many clusters lack: its word helps, and decides nothing alone."""
         return self.api.startswith("metrics.k8s.io/")
 
+    @property
+    def elsewhere(self) -> bool:
+        """Whether it looks for one name in all namespaces: a hint that many are not allowed to ask for."""
+        return (
+            self.verb == "list"
+            and not self.namespace
+            and self.parameter("fieldSelector").startswith("metadata.name=")
+        )
+
     def parameter(self, key: str) -> str:
         """The value of one query parameter, or an empty string."""
         return dict(self.query).get(key, "")

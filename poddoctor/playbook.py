@@ -15,7 +15,7 @@ from typing import Any
 
 import yaml
 
-from poddoctor import variants
+from poddoctor import shell, variants
 from poddoctor.model import CONFIDENCES, SEVERITIES, Cause, Clause, Step, SymptomKind
 
 # The folder stands at the top of the repository and installs as poddoctor.playbooks: only import knows where.
@@ -271,7 +271,7 @@ def _step(raw: Mapping[str, Any], at: tuple[str | int, ...]) -> Step:
             raise _Wrong(f"owner is {owner!r}: one of {', '.join(OWNERS)}", (*at, "only"))
     return Step(
         do=raw["do"],
-        run=raw.get("run", "").strip(),
+        run=shell.chained(raw.get("run", "").strip()),
         risk=raw.get("risk", "read-only"),
         fixes=bool(raw.get("fixes", False)),
         check=raw.get("check", "").strip(),
@@ -290,6 +290,8 @@ def _check_placeholders(cause: Cause, indices: Sequence[int], kinds: Mapping[str
     for index, step in zip(indices, cause.steps, strict=True):
         for key in ("do", "run", "check", "undo"):
             _check_template(getattr(step, key), known, ("steps", index, key))
+            if dead := shell.dead_variable(getattr(step, key) if key != "do" else ""):
+                raise _Wrong(f"the shell fills nothing between single quotes: {dead}", ("steps", index, key))
         for key in step.only:
             if key != "owner" and key not in known:
                 raise _Wrong(

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Mapping
 
 from poddoctor.playbook import PLACEHOLDER, placeholders
+from poddoctor.shell import open_quote
 
 _UNSAFE_IN_MESSAGE = re.compile(r"[^A-Za-z0-9_.,:/ @%+=-]")
 
@@ -33,31 +34,9 @@ def fill_command(text: str, values: Mapping[str, str]) -> str:
 
 
 def _quoted(value: str, before: str) -> str:
-    context = _context(before)
+    context = open_quote(before)
     if context == "'":
         return json.dumps(value)[1:-1].replace("'", "'\\''")
     if context:
         return _UNSAFE_IN_MESSAGE.sub("", value)
     return shlex.quote(value)
-
-
-def _context(before: str) -> str:
-    """The quote that is open at the end of this piece of shell: ``'``, ``"``, ``{`` for ``${…``, or none."""
-    open_quote = ""
-    position = 0
-    while position < len(before):
-        character = before[position]
-        if open_quote == "'":
-            open_quote = "" if character == "'" else open_quote
-        elif character == "\\":
-            position += 1
-        elif character == '"':
-            open_quote = "" if open_quote == '"' else '"'
-        elif character == "'" and not open_quote:
-            open_quote = "'"
-        elif before.startswith("${", position) and not open_quote:
-            open_quote = "{"
-        elif character == "}" and open_quote == "{":
-            open_quote = ""
-        position += 1
-    return open_quote

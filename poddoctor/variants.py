@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from poddoctor.model import Step
+from poddoctor.shell import chained
 
 BY_HAND = ("none", "job", "cronjob", "static", "custom")
 """The owners whose pods cannot be changed by the command that changes a workload's template."""
@@ -91,7 +92,7 @@ def _edited(owner: str, do: str) -> Step:
         f'"${{EDITOR:-vi}}" {file}',
         f"kubectl -n {{namespace}} replace --force -f {file}",
     )
-    return Step(do=do, run="\n".join(lines), risk="restarts-pods", check=_CHECK[owner])
+    return Step(do=do, run=chained("\n".join(lines)), risk="restarts-pods", check=_CHECK[owner])
 
 
 def _only(step: Step, only: Mapping[str, tuple[str, ...]], owner: str) -> Step:

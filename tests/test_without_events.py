@@ -24,6 +24,7 @@ SPOKEN = {
     "sandbox/cni-plugin-missing",
     "sandbox/devices-not-prepared",
     "sandbox/network-attachment-missing",
+    "sandbox/node-disk-full",
     "sandbox/pause-image-unavailable",
     "sandbox/pod-ip-exhausted",
     "sandbox/runtime-class-handler-missing",

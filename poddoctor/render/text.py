@@ -90,18 +90,21 @@ def _grouped(not_seen: Iterable[NotSeen]) -> list[NotSeen]:
 
 
 def _unseen(one: NotSeen, clean: Callable[[str], str]) -> str:
-    read, answer = one.read, one.answer
-    why = answer.why
-    if why == "forbidden":
-        why = f"forbidden (needs {_permission(read)})"  # type: ignore[assignment]
-    elif answer.message:
-        why = f"{why} ({clean(answer.message)[:160]})"  # type: ignore[assignment]
+    read, why = one.read, _why(one, clean)
     what = read.resource
     if read.verb == "log":
         what = f"log of {read.parameter('container')}" + (" (previous)" if read.parameter("previous") else "")
     elif read.name:
         what = f"{read.resource}/{read.name}"
     return f"{what}: {why}" + (f": {read.purpose}" if read.purpose else "")
+
+
+def _why(one: NotSeen, clean: Callable[[str], str]) -> str:
+    if one.answer.why == "forbidden":
+        return f"forbidden (needs {_permission(one.read)})"
+    if one.read.verb == "log" and one.answer.why == "expired":
+        return "the node has removed it"  # the kubelet's own words name the container by its id
+    return f"{one.answer.why} ({clean(one.answer.message)[:160]})" if one.answer.message else one.answer.why
 
 
 def _permission(read: Read) -> str:
@@ -159,11 +162,12 @@ class _Page:
         for symptom in finding.symptoms if self._verbose else ():
             self.table(symptom.table)
         before: Step | None = None
-        for step in finding.steps[:_MAX_STEPS]:
+        shown = finding.steps if self._verbose else finding.steps[:_MAX_STEPS]
+        for step in shown:
             self.step(step, finding, before)
             before = step
-        if len(finding.steps) > _MAX_STEPS:
-            self.line(f"More: poddoctor explain {finding.cause.id}", indent=3)
+        if left := len(finding.steps) - len(shown):
+            self.line(f"{left} more step{'s' if left > 1 else ''}: -v", indent=3)
 
     def headline(self, number: int, finding: Finding) -> None:
         word = "WAITING" if finding.standing == "waiting" else finding.confidence.upper()

@@ -357,6 +357,9 @@ def test_only_what_can_be_smaller_is_to_be_made_smaller(amounts: str, smaller: b
     assert any("set resources" in step.run for step in finding.steps) == smaller
 
 
+YOUNG = {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": "2026-05-04T11:59:05Z"}
+
+
 def unexplained(kind: str, body: dict[str, Any], lease: str = "") -> list[tuple[str, str]]:
     """Causes and confidences of a workload without pods, events and conditions."""
     made = {"name": "web", "namespace": "shop", "uid": "u1", "creationTimestamp": "2026-05-04T11:50:00Z"}
@@ -378,6 +381,9 @@ def unexplained(kind: str, body: dict[str, Any], lease: str = "") -> list[tuple[
         ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:40:00Z", "controller-not-running certain"),
         ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "", "controller-not-running likely"),
         ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:59:58Z", ""),
+        ("deployment", {"spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:59:15Z", ""),
+        ("deployment", {"metadata": YOUNG, "spec": {"replicas": 1, "strategy": {}}}, "2026-05-04T11:59:15Z",
+         "controller-not-running likely"),
         ("job", {"spec": {"backoffLimit": 6, "parallelism": 1}}, "2026-05-04T11:40:00Z", "controller-not-running certain"),
         ("job", {"spec": {"backoffLimit": 6, "managedBy": "kueue.x-k8s.io/multikueue"}}, "", "pods-unexplained possible"),
         ("job", {"spec": {"backoffLimit": 6, "suspend": True}}, "", "suspended certain"),
@@ -394,3 +400,48 @@ def test_a_workload_about_which_nobody_says_a_word(
     kind: str, body: dict[str, Any], lease: str, wanted: str
 ) -> None:
     assert [" ".join(one) for one in unexplained(kind, body, lease)] == ([wanted] if wanted else [])
+
+
+@pytest.mark.parametrize(
+    ("have", "updated", "said"), [(3, 0, True), (3, 1, True), (0, 0, False), (1, 1, False)]
+)
+def test_the_earlier_version_that_goes_on_running_is_told(have: int, updated: int, said: bool) -> None:
+    body = {
+        "spec": {"replicas": 3, "strategy": {"type": "RollingUpdate"}},
+        "status": {"replicas": have, "readyReplicas": have, "updatedReplicas": updated},
+    }
+    refusal = event(
+        'pods "web-5d9c-" is forbidden: exceeded quota: q, requested: pods=1, used: pods=3, limited: pods=3',
+        "r1",
+    )
+    found = findings("deployment", body, {("ReplicaSet", "web-5d9c"): [refusal]}, replicasets=[replicaset()])
+    assert first(found) == "admission/quota-exceeded"
+    assert any("of the earlier version" in text for text, _ in found[0].symptoms[0].notes) == said
+
+
+@pytest.mark.parametrize(
+    ("scopes", "cause"),
+    [
+        ("[{PriorityClass In [system-node-critical system-cluster-critical]}]", "priority-class-restricted"),
+        ("[{NotBestEffort  []}]", "create-refused"),
+    ],
+)
+def test_a_priority_class_for_which_a_quota_is_lacking(scopes: str, cause: str) -> None:
+    text = f'pods "web-1" is forbidden: insufficient quota to match these scopes: {scopes}'
+    body = {"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "app"}]}}}}
+    assert (
+        first(findings("statefulset", body, {("StatefulSet", "web"): [event(text)]})) == f"admission/{cause}"
+    )
+
+
+def test_what_old_clusters_object_to_is_taken_apart() -> None:
+    text = (
+        'pods "web-0" is forbidden: unable to validate against any security context constraint: [provider restricted: '
+        ".spec.securityContext.fsGroup: Invalid value: []int64{70}: 70 is not an allowed group "
+        "spec.containers[0].securityContext.runAsUser: Invalid value: 70: must be in the ranges: [1000, 1999]]"
+    )
+    body = {"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "app"}]}}}}
+    title = findings("statefulset", body, {("StatefulSet", "web"): [event(text)]})[0].title
+    assert title.endswith(
+        "fsGroup: 70 is not an allowed group; runAsUser 70: must be in the ranges: [1000, 1999]"
+    )

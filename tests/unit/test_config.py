@@ -9,7 +9,7 @@ import pytest
 from poddoctor.diagnostics._elsewhere import elsewhere_read
 
 from poddoctor import engine
-from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
+from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown, Why
 from poddoctor.pod.reads import get, pod_events_read, pod_read
 
 CLOCK = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -211,3 +211,66 @@ def test_an_object_of_another_namespace_is_offered_when_it_has_the_keys(there: A
     )[0]
     assert found.cause.id == "config/configmap-not-found"
     assert any("kubectl -n tools get configmap" in step.run for step in found.steps) is offered
+
+
+@pytest.mark.parametrize(
+    ("kind", "container", "volumes", "path"),
+    [
+        ("configmaps", {"env": [{"name": "A", "value": "1"}, ENV]}, None, "containers/0/env/1/valueFrom/configMapKeyRef"),
+        ("configmaps", None, [{"name": "x"}, {"name": "v", "configMap": {"name": "settings", "items": [{"key": "a"}, {"key": "level"}]}}], "volumes/1/configMap"),
+        ("secrets", None, [{"name": "v", "secret": {"secretName": "settings", "items": [{"key": "level"}]}}], "volumes/0/secret"),
+        ("secrets", None, [{"name": "v", "projected": {"sources": [{}, {"secret": {"name": "settings", "items": [{"key": "level"}]}}]}}], "volumes/0/projected/sources/1/secret"),
+    ],
+)  # fmt: skip
+def test_the_reference_is_mended_where_it_stands(
+    kind: str, container: dict[str, Any] | None, volumes: list[dict[str, Any]] | None, path: str
+) -> None:
+    there = {(kind, "settings"): Found({"data": {"Level": "", "a": ""}})}
+    said = "couldn't find key level in ConfigMap shop/settings"
+    state = waiting(said) if container else waiting("", "ContainerCreating")
+    finding = diagnose(container, state, volumes=volumes, objects=there)[0]
+    assert finding.cause.id.endswith("key-not-found")
+    patch = next(step.run for step in finding.steps if step.fixes)
+    assert f"/spec/{path}" in patch
+    assert '"value":"level"' in patch
+    assert '"value":"Level"' in patch
+
+
+def test_without_a_similar_key_the_missing_one_is_added() -> None:
+    there = {("configmaps", "settings"): Found({"data": {"colours": ""}})}
+    state = waiting("couldn't find key level in ConfigMap shop/settings")
+    finding = diagnose({"env": [ENV]}, state, objects=there)[0]
+    assert next(step.run for step in finding.steps if step.fixes).startswith(
+        "kubectl -n shop patch configmap settings"
+    )
+
+
+def test_a_variable_that_a_sub_path_needs() -> None:
+    mount = {"name": "files", "mountPath": "/srv", "subPathExpr": "$(TENANT)/in"}
+    found = diagnose({"volumeMounts": [mount]}, waiting("missing value for TENANT"))
+    assert [one.cause.id for one in found] == ["config/variable-undefined"]
+    assert "$(TENANT)/in" in found[0].title
+
+
+@pytest.mark.parametrize(("named", "meant"), [("ap", "app"), ("billing", "app")])
+def test_the_resources_of_a_container_that_is_not_there(named: str, meant: str) -> None:
+    source = {"resourceFieldRef": {"containerName": named, "resource": "limits.cpu"}}
+    found = diagnose(
+        {"env": [{"name": "CPUS", "valueFrom": source}]}, waiting(f"container {named} not found")
+    )
+    assert [one.cause.id for one in found] == ["config/resource-of-no-container"]
+    assert f'"value":"{meant}"' in next(step.run for step in found[0].steps if step.fixes)
+    assert [one.cause.id for one in diagnose({}, waiting(f'secret "{named}" not found'))] == [
+        "config/secret-not-found"
+    ]
+
+
+def test_who_may_not_look_into_other_namespaces_is_not_told_so() -> None:
+    empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
+    elsewhere = elsewhere_read("v1", "configmaps", "ConfigMap", "settings")
+    here = get("v1", "configmaps", "shop", "settings")
+    cases: list[tuple[Why, list[Read]]] = [("forbidden", [here]), ("timed-out", [elsewhere, here])]
+    for why, seen in cases:
+        answers: dict[Read, Answer] = {read: Unknown(why) for read in (elsewhere, here)}
+        report = engine.diagnose(Snapshot(empty.target, answers, CLOCK))
+        assert [one.read for one in report.not_seen] == seen

@@ -450,3 +450,22 @@ def test_unhandled_exception_of_dotnet_is_no_native_fault(code: int, log: str, c
     body = pod({}, {"state": BACK_OFF, "lastState": ended(code)})
     found = engine.diagnose(snapshot(body, [], log)).findings
     assert found[0].cause.id in cause
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("INFO done\n", "crash/finishes-immediately"),
+        ("FATAL no shard is left\nINFO stopped\n", "crash/application-error"),
+        ("FATAL shard 3 is bad\n" + "INFO row\n" * 30 + "INFO done\n", "crash/finishes-immediately"),
+    ],
+)
+def test_exit_code_0_after_a_fatal_error(log: str, cause: str) -> None:
+    body = pod({}, {"state": BACK_OFF, "lastState": ended(0, "Completed")})
+    assert found(body, [], log) == [("now", cause)]
+
+
+def test_an_abort_is_told_with_its_reason() -> None:
+    log = "terminate called after throwing an instance of 'a::B'\n  what():  shard 3 differs\n"
+    body = pod({}, {"state": BACK_OFF, "lastState": ended(134)})
+    assert "shard 3 differs" in engine.diagnose(snapshot(body, [], log)).findings[0].title

@@ -86,6 +86,10 @@ def first(
         ('media type "application/vnd.docker.distribution.manifest.v1+prettyjws" is no longer supported since containerd v2.0, please rebuild the image as OCI', "image/unsupported-manifest"),
         ("something that nobody has seen before", "image/pull-failed"),
         ('failed to pull and unpack image "{image}": failed to copy: httpReadSeeker: failed open: unexpected status code https://h/v2/a/blobs/sha256:00: 403 Forbidden', "image/download-interrupted"),
+        ("Error response from daemon: pull access denied for 1.dkr.ecr.eu-west-1.amazonaws.com/a, repository does not exist or may require 'docker login': denied: User: arn:aws:sts::1:assumed-role/nodes/i-1 is not authorized to perform: ecr:BatchGetImage on resource: a", "image/credentials-rejected"),
+        (CONTAINERD + 'failed to do request: Head "https://h/v2/": tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of "x509: invalid signature: parent certificate cannot sign")', "image/registry-untrusted-certificate"),
+        ('rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing: dial unix /run/containerd/containerd.sock: connect: connection refused"', "image/pull-failed"),
+        ("Error response from daemon: filesystem layer verification failed for digest sha256:00", "image/download-interrupted"),
     ],
 )  # fmt: skip
 def test_texts(message: str, cause: str) -> None:

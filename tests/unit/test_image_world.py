@@ -6,7 +6,6 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics import _image_world as world
 from poddoctor.diagnostics._elsewhere import elsewhere_read
 
 from poddoctor import engine
@@ -27,7 +26,11 @@ def secret(*registries: str) -> Answer:
 def replicaset(name: str, revision: str, image: str) -> dict[str, Any]:
     owner = {"kind": "Deployment", "name": "web", "controller": True, "apiVersion": "apps/v1"}
     template = {"spec": {"containers": [{"name": "app", "image": image}]}}
-    meta = {"name": name, "annotations": {world.REVISION: revision}, "ownerReferences": [owner]}
+    meta = {
+        "name": name,
+        "annotations": {"deployment.kubernetes.io/revision": revision},
+        "ownerReferences": [owner],
+    }
     return {"metadata": meta, "spec": {"template": template}}
 
 
@@ -211,3 +214,49 @@ def test_the_words_about_another_pod_of_the_same_image(image: str, expected: str
     }
     found = diagnose('Back-off pulling image "shop/web:2"', answers=answers)
     assert found.cause.id == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        (
+            (
+                'failed to copy: httpReadSeeker: failed open: failed to do request: Get "https://layers.s3.example/x?a=b": '
+                "dial tcp 10.0.0.9:443: i/o timeout"
+            ),
+            (
+                "layers.s3.example, which node n1 asks for images of docker.io, does not answer: "
+                "dial tcp 10.0.0.9:443: i/o timeout"
+            ),
+        ),
+        (
+            (
+                'failed to do request: Head "https://registry-1.docker.io/v2/shop/web/manifests/2": '
+                "dial tcp 10.0.0.9:443: i/o timeout"
+            ),
+            "Registry docker.io does not answer node n1: dial tcp 10.0.0.9:443: i/o timeout",
+        ),
+        (
+            'failed to do request: Head "https://mirror.corp/v2/": dial tcp: lookup mirror.corp: no such host',
+            "The name mirror.corp, which node n1 asks for images of docker.io, cannot be resolved",
+        ),
+        (
+            (
+                "(Mirrors also failed: [m.corp/a:2: pinging container registry m.corp: dial tcp 10.0.0.1:5000: i/o timeout]): "
+                "docker.io/shop/web:2: reading manifest 2 in docker.io/shop/web: received unexpected HTTP status: "
+                "502 Bad Gateway"
+            ),
+            "Registry docker.io is broken: 502 Bad Gateway",
+        ),
+        (
+            "denied: Your authorization token has expired. Reauthenticate and try again.",
+            "The token that node n1 has for registry docker.io has expired, and the pod offers no pull secret",
+        ),
+        (
+            "name unknown: the repository with name 'shop/web' does not exist in the registry",
+            "Registry docker.io has no repository shop/web",
+        ),
+    ],
+)
+def test_whose_host_and_whose_token_is_meant(text: str, title: str) -> None:
+    assert diagnose(text).title == title

@@ -136,6 +136,14 @@ def test_the_pod_alone_shows_what_keeps_its_job_running() -> None:
     assert "job/sidecar-keeps-job-running" in ids
 
 
+@pytest.mark.parametrize(("finished", "told"), [("11:59:55", False), ("11:59:30", True)])
+def test_a_helper_has_a_moment_to_end_with_the_work(finished: str, *, told: bool) -> None:
+    end = ended(0, "Completed")
+    end["terminated"]["finishedAt"] = f"2026-05-04T{finished}Z"
+    found = on_pod("Running", {"app": end, "istio-proxy": RUNNING}, job())
+    assert ("job/sidecar-keeps-job-running" in [one.cause.id for one in found.findings]) is told
+
+
 def test_a_queue_of_kueue_is_named() -> None:
     body = job(suspend=True)
     body["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "batch"}

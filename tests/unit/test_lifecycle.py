@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from poddoctor.diagnostics._world import nodes_read
 
-from poddoctor import engine
+from poddoctor import engine, session
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
 from poddoctor.pod.reads import get, list_of, log_reads, node_read, pod_events_read, pod_read
 
@@ -107,7 +108,7 @@ def test_a_node_that_is_away_holds_the_deletion(gone: bool) -> None:
     found = findings(body, {node_read("worker-1"): answer, nodes_read(): others})
     assert [one.cause.id for one in found] == ["lifecycle/unreachable-node-blocks-deletion"]
     assert ("no longer exists" in found[0].title) is gone
-    assert all("--force" not in step.run for step in found[0].steps)
+    assert "--force" not in found[0].steps[0].run
 
 
 def test_a_node_that_was_not_recorded_holds_nothing() -> None:
@@ -127,11 +128,17 @@ def test_the_runtime_cannot_kill() -> None:
         "metadata": {"name": "web.1"},
     }  # fmt: skip
     assert findings(pod(meta=deleted(400)), events=[kill])[0].cause.id == "lifecycle/runtime-cannot-kill"
+    # Until the grace period is over it may still be tried again.
+    assert findings(pod(meta=deleted(10)), events=[kill])[0].cause.id == "lifecycle/terminating-slowly"
 
 
 @pytest.mark.parametrize(
     ("reason", "cause"),
-    [("EvictionByEvictionAPI", "evicted-by-api"), ("DeletionByTaintManager", "deleted-by-taint")],
+    [
+        ("EvictionByEvictionAPI", "evicted-by-api"),
+        ("DeletionByTaintManager", "deleted-by-taint"),
+        ("DeletionByDeviceTaintManager", "deleted-by-taint"),
+    ],
 )
 def test_who_had_it_deleted(reason: str, cause: str) -> None:
     target = {"type": "DisruptionTarget", "status": "True", "reason": reason, "message": "…"}
@@ -280,3 +287,156 @@ def test_a_drained_pod_whose_record_is_left() -> None:
     found = findings(pod(status, restartPolicy="Never"))
     assert [one.cause.id for one in found] == ["lifecycle/evicted-by-api"]
     assert "left until" not in found[0].title
+
+
+def test_force_is_the_last_resort_and_names_its_danger() -> None:
+    forcing = 0
+    for cause in session.causes([]):
+        for index, step in enumerate(cause.steps):
+            if not re.search(r"delete pod\b[^\n]*--force", step.run):
+                continue
+            forcing += 1
+            assert index == len(cause.steps) - 1 > 0, cause.id
+            assert step.risk == "deletes-data", cause.id
+            assert "last resort" in step.do, cause.id
+            assert "second copy" in step.do, cause.id
+            assert not step.fixes, cause.id
+    assert forcing == 3
+
+
+CORDONED = {"metadata": {"name": "worker-1"}, "spec": {"unschedulable": True},
+            "status": {"conditions": [{"type": "Ready", "status": "True"}]}}  # fmt: skip
+
+
+def budget(name: str = "web", counts: tuple[int, int, int] = (1, 1, 1), **spec: Any) -> dict[str, Any]:
+    healthy, desired, expected = counts
+    selector = {"matchExpressions": [{"key": "app", "operator": "In", "values": ["web", "api"]}]}
+    return {
+        "metadata": {"name": name},
+        "spec": {"selector": selector, **(spec or {"minAvailable": 1})},
+        "status": {"disruptionsAllowed": max(healthy - desired, 0), "currentHealthy": healthy,
+                   "desiredHealthy": desired, "expectedPods": expected},
+    }  # fmt: skip
+
+
+def drained(
+    *budgets: dict[str, Any],
+    node: dict[str, Any] | None = None,
+    ready: str = "True",
+    owner: str = "Deployment",
+    phase: str = "Running",
+) -> tuple[Finding, ...]:
+    status = {"phase": phase, "conditions": [{"type": "Ready", "status": ready}]}
+    reference = [{"kind": owner, "name": "web", "apiVersion": "apps/v1", "controller": True}]
+    body = pod(status, {"labels": {"app": "web"}, "ownerReferences": reference})
+    more: dict[Read, Answer] = {
+        node_read("worker-1"): Found(node or CORDONED),
+        list_of("policy/v1", "poddisruptionbudgets", "shop"): Found({"items": list(budgets)}),
+        get("apps/v1", "deployments", "shop", "web"): Found({"spec": {"replicas": 1}}),
+    }
+    found = findings(body, more)
+    return tuple(one for one in found if one.cause.id == "lifecycle/drain-blocked")
+
+
+def other(**selector: Any) -> dict[str, Any]:
+    one = budget("other")
+    return {**one, "spec": {"selector": selector, "minAvailable": 1}}
+
+
+@pytest.mark.parametrize(
+    ("budgets", "ready", "title", "command"),
+    [
+        ([budget()], "True", "minAvailable 1 of 1 pods", "--replicas=2"),
+        ([budget(minAvailable="100%")], "True", "minAvailable 100% of 1", "rollout restart"),
+        ([budget(maxUnavailable=0)], "True", "maxUnavailable 0 of 1", "rollout restart"),
+        ([budget(counts=(2, 2, 3))], "True", "2 of 3 pods healthy, 2 must stay", "get pods"),
+        ([budget(counts=(1, 2, 3))], "False", "1 of 3 pods healthy, 2 must stay", "AlwaysAllow"),
+        ([budget(), budget("web-too", (2, 1, 2))], "True", "web, web-too", "delete pdb"),
+    ],
+)
+def test_a_drain_that_a_budget_holds_up(
+    budgets: list[dict[str, Any]], ready: str, title: str, command: str
+) -> None:
+    found = drained(*budgets, ready=ready)[0]
+    assert found.standing == "waiting"
+    assert title in found.title
+    assert any(command in step.run for step in found.steps)
+    assert all("disable-eviction" not in step.run for step in found.steps)
+
+
+def test_a_drain_by_taint_is_one() -> None:
+    taint = {"key": "karpenter.sh/disrupted", "effect": "NoSchedule"}
+    node = {**CORDONED, "spec": {"taints": [taint]}}
+    assert not any("uncordon" in step.run for step in drained(budget(), node=node)[0].steps)
+
+
+@pytest.mark.parametrize(
+    ("budgets", "more"),
+    [
+        ([budget(counts=(2, 1, 2))], {}),  # it may go
+        ([other(matchLabels={"app": "other"})], {}),
+        ([{**other(), "spec": {"minAvailable": 1}}], {}),  # without a selector it selects nothing
+        ([budget(counts=(1, 1, 2))], {"ready": "False"}),  # the others suffice without it
+        ([budget(counts=(0, 1, 1), unhealthyPodEvictionPolicy="AlwaysAllow")], {"ready": "False"}),
+        ([budget()], {"owner": "DaemonSet"}),
+        ([budget()], {"phase": "Pending"}),
+        ([budget()], {"node": {**CORDONED, "spec": {}}}),
+        ([], {}),
+    ],
+)
+def test_nothing_holds_up_this_drain(budgets: list[dict[str, Any]], more: dict[str, Any]) -> None:
+    assert not drained(*budgets, **more)
+
+
+@pytest.mark.parametrize(
+    ("image", "command", "what"),
+    [
+        (
+            "bitnami/kubectl:1.31",
+            ["kubectl", "wait", "--for=condition=complete", "job/seed-7", "--timeout=-1s"],
+            "job seed-7",
+        ),
+        ("acme/k8s-wait-for:v2", ["job", "seed-7"], "job seed-7"),
+        (
+            "acme/kubectl",
+            ["sh", "-c", "kubectl rollout status deployment/ledger && echo ok"],
+            "deployment ledger",
+        ),
+    ],
+)
+@pytest.mark.parametrize("gone", [True, False])
+def test_an_init_container_that_waits_for_an_object(
+    image: str, command: list[str], what: str, gone: bool
+) -> None:
+    body = waiting(command)
+    body["spec"]["initContainers"][0]["image"] = image
+    read = get("batch/v1", "jobs", "shop", "seed-7")
+    found = findings(body, {read: Absent() if gone else Found({"status": {"active": 1}})})[0]
+    assert found.cause.id == "lifecycle/init-container-waiting"
+    dead = gone and what.startswith("job")
+    assert ("Job seed-7, which does not exist" if dead else f"for {what}") in found.title
+    assert (found.confidence == "certain") is (gone and what.startswith("job"))
+
+
+@pytest.mark.parametrize("seconds", [8, 300])
+def test_a_service_that_does_not_exist_is_told_at_once(seconds: float) -> None:
+    body = waiting(["sh", "-c", "until nslookup ledger; do sleep 2; done"], seconds)
+    found = findings(body, {get("v1", "services", "shop", "ledger"): Absent()})[0]
+    assert (found.cause.id, found.standing) == ("lifecycle/init-container-waiting", "now")
+    assert "Service ledger, which does not exist" in found.title
+    unread = findings(body)[0]
+    assert (unread.standing == "waiting") is (seconds < 30)
+
+
+def test_a_budget_whose_pods_cannot_be_counted() -> None:
+    said = {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "reason": "SyncFailed",
+        "message": "no controller",
+    }
+    one = budget(counts=(0, 0, 0), maxUnavailable=1)
+    one["status"]["conditions"] = [said]
+    assert "cannot be counted" in drained(one)[0].title
+    del one["status"]
+    assert not drained(one)

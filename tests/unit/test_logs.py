@@ -434,3 +434,183 @@ def test_what_is_resolved_is_a_host(text: str) -> None:
         "unable to resolve address db",
     ):
         assert diagnosed(f"Error: {other}")[0].cause.id == "logs/dependency-not-resolved"
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "words"),
+    [
+        # A message of several lines in one JSON entry.
+        (
+            (
+                '{"log.level":"ERROR","message":"checks failed\\nmax virtual memory areas vm.max_map_count [65530] is too low, '
+                'increase to at least [262144]; for more information see [x]"}'
+            ),
+            "sysctl-too-low",
+            "262144",
+        ),
+        # Who the other side is, is said in an error before only.
+        (
+            (
+                "ERROR consumer: cannot connect to amqp://shop:**@queue:5672//: Connection refused.\nINFO again in 2 s\n"
+                "kombu.exceptions.OperationalError: [Errno 111] Connection refused"
+            ),
+            "dependency-refused",
+            "queue:5672",
+        ),
+        (
+            "ERROR: The connection attempt failed.\n2026 ERROR (main) ERROR: shop-pg",
+            "dependency-not-resolved",
+            "shop-pg",
+        ),
+        (
+            "Error: listen unix /run/app/api.sock: bind: no such file or directory",
+            "file-missing",
+            "/run/app,",
+        ),
+        (
+            "npm error code EACCES\nnpm error syscall mkdir\nnpm error path /.npm\nnpm error errno EACCES",
+            "permission-denied",
+            "/.npm",
+        ),
+        (
+            (
+                "npm ERR! code ENOENT\nnpm ERR! path /srv/package.json\nnpm ERR! enoent ENOENT: no such file or directory, "
+                "open '/srv/package.json'\nnpm ERR! enoent "
+            ),
+            "file-missing",
+            "/srv/package.json",
+        ),
+        (
+            "Cookie file /data/.erlang.cookie must be accessible by owner only",
+            "file-too-open",
+            "/data/.erlang.cookie",
+        ),
+        (
+            (
+                "Permissions 0644 for '/keys/id' are too open.\nThis private key will be ignored.\n"
+                "git@git.example: Permission denied (publickey).\nfatal: Could not read from remote repository."
+            ),
+            "file-too-open",
+            "/keys/id",
+        ),
+        (
+            'ERROR:  could not resize shared memory segment "/PostgreSQL.18" to 16777216 bytes: No space left on device',
+            "disk-full",
+            "/dev/shm",
+        ),
+        (
+            'Exception in thread "main" java.lang.OutOfMemoryError: Metaspace',
+            "heap-exhausted",
+            "Java Metaspace, which is not",
+        ),
+        (
+            '[emerg] 1#1: chown("/var/lib/web", 65534) failed (1: Operation not permitted)',
+            "permission-denied",
+            "own",
+        ),
+        (
+            "Error: getaddrinfo ENOTFOUND cart-db\n    at GetAddrInfoReqWrap",
+            "dependency-not-resolved",
+            "cart-db",
+        ),
+        ("Exception: Certificate /certs/a.pem has expired, valid until 2024", "certificate-expired", ""),
+        (
+            "Error connecting to 10.0.0.6:15002: dial tcp 127.0.0.1:0->10.0.0.6:15002: connect: connection refused",
+            "dependency-refused",
+            "10.0.0.6:15002",
+        ),
+        (
+            (
+                "[ERROR] agent.auth.handler: error authenticating: Error making API request. URL: PUT "
+                "https://vault:8200/v1/auth/kubernetes/login Code: 403. Errors: * permission denied"
+            ),
+            "dependency-rejected-credentials",
+            "Vault refuses",
+        ),
+        (
+            (
+                'Error from server (Forbidden): pods is forbidden: User "system:serviceaccount:shop:watch" cannot list resource '
+                '"pods" in API group "" in the namespace "shop"\nERROR: Permission denied - cannot list pods'
+            ),
+            "kubernetes-api-forbidden",
+            "watch",
+        ),
+        ("FATAL: googleapi: Error 403: not allowed, forbidden", "dependency-rejected-credentials", "cloud"),
+        (
+            "ImportError: cannot import name 'escape' from 'jinja2' (/usr/lib/python3/site-packages/jinja2/__init__.py)",
+            "module-missing",
+            "has no escape",
+        ),
+        ("ERROR Port(s) already bound: 8181: Port already bound", "port-in-use", "8181"),
+        ("error: permissions on /etc/keys/cluster are too open", "file-too-open", "/etc/keys/cluster"),
+        (
+            "[ERROR] Cannot boot server version 80036 on data directory built by version 80400.",
+            "data-directory-incompatible",
+            "80400",
+        ),
+        (
+            "FATAL: AWS Access Key Id you provided does not exist in our records.",
+            "dependency-rejected-credentials",
+            "",
+        ),
+    ],
+)
+def test_what_it_means_and_names(text: str, cause: str, words: str) -> None:
+    first = diagnosed(text)[0]
+    assert first.cause.id == f"logs/{cause}"
+    assert words in first.title
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "2026-01-01 00:00:01.123 [error] <0.27.0> BOOT FAILED\nTimeout contacting cluster nodes: [a@b].",
+            "Timeout",
+        ),
+        ("E0101 00:00:01.123456       1 main.go:335] no pod cidr assigned, error", "1: no pod cidr"),
+        ('time="2026-01-01T00:00:01Z" level=fatal msg="no shard"', "1: no shard"),
+        ("npm ERR! code EUSAGE\nnpm ERR! \nnpm ERR! `npm ci` can only install packages in sync", "in sync"),
+        (
+            "2026 [WARNING][9] x.go 9: Couldn't find an address\n2026 [WARNING][9] x.go 10: Terminating\nThe node failed to start",
+            "find an address",
+        ),
+        (
+            "ERROR: [1] bootstrap checks failed\n[1]: memory is not locked\nERROR: it did not exit normally",
+            "not locked",
+        ),
+        # A way out that is offered is no variable that is missing.
+        (
+            "ERROR it is not safe to start. If you want to force it, set the environment variable SHOP_FORCE=yes",
+            "not safe",
+        ),
+        # What its last line explains needs no warning before it.
+        (
+            "WARN: /var/log/a.log: Permission denied, logging to stdout\nINFO ok\nFATAL quota of shard 4 exceeded, stopping",
+            "quota",
+        ),
+        # A file of the source is no host.
+        ("a.b.CException: Timed out in state CONNECTING\n\tat a.b.C.d(E.scala:258)", ""),
+        ("this machine is too small", "its last words: this machine"),
+    ],
+)
+def test_line_in_the_title(text: str, words: str) -> None:
+    first = diagnosed(text)[0]
+    assert words in first.title
+    assert "scala" not in first.title
+    assert first.cause.id in ("crash/application-error", "logs/dependency-timed-out")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FATAL: Required environment variable SHOP_NAME is missing.",
+        "2026-01-01T00:00:00Z ERROR missing required environment variable: SHOP_NAME",
+        "CRITICAL: env var SHOP_NAME not set. Exiting.",
+        "EMERG SHOP_NAME must be set",
+    ],
+)
+def test_a_level_is_no_variable(text: str) -> None:
+    first = diagnosed(text)[0]
+    assert first.cause.id == "logs/environment-variable-missing"
+    assert "SHOP_NAME" in first.title

@@ -107,6 +107,14 @@ DNS = {"ports": [{"port": 53, "protocol": "UDP"}]}
         ("getaddrinfo EAI_AGAIN db", None, {}, True),
         ("getaddrinfo EAI_AGAIN db", [WEB, DNS], {"app": "web"}, False),
         ("getaddrinfo EAI_AGAIN db", [WEB], {"app": "other"}, False),
+        # OpenShift's DNS pods listen on 5353, and a policy names the pods' port, by number or by name.
+        ("getaddrinfo EAI_AGAIN db", [{"ports": [{"port": 5353, "protocol": "UDP"}]}], {"app": "web"}, False),
+        (
+            "getaddrinfo EAI_AGAIN db",
+            [{"ports": [{"port": "dns", "protocol": "UDP"}]}],
+            {"app": "web"},
+            False,
+        ),
         ("dial tcp 10.0.0.5:5432: i/o timeout", [WEB, DNS], {"app": "web"}, True),
         ("dial tcp 10.0.0.5:443: i/o timeout", [WEB, DNS], {"app": "web"}, False),
         ("dial tcp 10.0.0.5:6000: i/o timeout", [{"ports": [{"port": 5000, "endPort": 7000}]}], {}, False),
@@ -134,6 +142,22 @@ def test_the_policy_of_the_other_side() -> None:
     services = [service("db", {"app": "db"}, 5432, 5432)]
     assert "ingress" in findings(pod(ready=False), services, log=log, policies=[shield])[0].title
     assert not findings(pod(ready=False, app="api"), services, log=log, policies=[shield])
+
+
+def test_a_policy_of_another_namespace_is_looked_up_there() -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": {}}]}]}
+    more: dict[Read, Answer] = {
+        list_of("networking.k8s.io/v1", "networkpolicies", "data"): Found(
+            {"items": [{"metadata": {"name": "own-only", "namespace": "data"}, "spec": spec}]}
+        ),
+        list_of("v1", "services", "data"): Found({"items": [service("cache", {"app": "cache"}, 6379, 6379)]}),
+    }
+    found = findings(pod(ready=False), [], log="dial tcp cache.data.svc:6379: i/o timeout", more=more)[0]
+    assert found.title.startswith("NetworkPolicy own-only of namespace data (ingress) keeps")
+    assert found.symptoms[0].text == (
+        "ingress allows only all ports from all pods of namespace data: not port 6379 from this pod"
+    )
+    assert {step.run.split()[2] for step in found.steps} == {"data"}
 
 
 def test_the_cluster_dns_is_down() -> None:
@@ -175,6 +199,19 @@ def test_a_port_of_the_host_is_taken() -> None:
     )
     assert found[0].cause.id == "network/host-network-conflict"
     assert "pod exporter in ops" in found[0].title
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'ts=2026-05-04T11:06:01.010Z caller=exporter.go:223 err="listen tcp 0.0.0.0:9100: bind: address already in use"',
+        "04 May 11:06:01 bind() to [::]:9100 failed (98: Address already in use)",
+    ],
+)
+def test_a_time_of_day_and_a_line_of_source_are_no_ports(line: str) -> None:
+    body = pod(ready=False)
+    body["spec"] |= {"hostNetwork": True, "nodeName": "worker-1"}
+    assert "port 9100" in findings(body, [], log=line)[0].title
 
 
 def fence(direction: str, rules: list[dict[str, Any]], **extra: Any) -> dict[str, Any]:

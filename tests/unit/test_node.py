@@ -8,7 +8,7 @@ from poddoctor.diagnostics._world import nodes_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
-from poddoctor.pod.reads import node_read, pod_events_read, pod_read
+from poddoctor.pod.reads import node_events_read, node_read, pod_events_read, pod_read
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 
@@ -265,7 +265,8 @@ def test_an_eviction_over_its_own_limit_is_not_the_node_s() -> None:
     ("policy", "why", "causes"),
     [
         ("Always", "Pod was terminated in response to imminent node shutdown.", ["node/node-shutdown"]),
-        ("Always", "The node was low on resource: memory.", []),
+        ("Always", "The node was low on resource: memory.", ["node/evicted-memory"]),
+        ("Always", "Some other words.", []),
         ("OnFailure", "Pod was terminated in response to imminent node shutdown.", []),
     ],
 )
@@ -275,3 +276,48 @@ def test_a_pod_that_ended_well_when_its_node_was_shut_down(policy: str, why: str
     cut = {"type": "DisruptionTarget", "status": "True", "reason": "TerminationByKubelet", "message": why}
     pod["status"] = {"phase": "Succeeded", "conditions": [cut]}
     assert [one.cause.id for one in findings(pod)] == causes
+
+
+@pytest.mark.parametrize(
+    ("message", "cause"),
+    [
+        ("Pod was preempted by Kubelet to accommodate a critical pod.", "node/preempted-by-kubelet"),
+        ("Pod was terminated in response to imminent node shutdown.", "node/node-shutdown"),
+        (
+            "The node was low on resource: memory. Threshold quantity: 100Mi, available: 50Mi. ",
+            "node/evicted-memory",
+        ),
+    ],
+)
+@pytest.mark.parametrize(("phase", "code"), [("Succeeded", 0), ("Failed", 143)])
+def test_a_pod_whose_condition_alone_tells_that_the_kubelet_ended_it(
+    message: str, cause: str, phase: str, code: int
+) -> None:
+    said = {
+        "type": "DisruptionTarget",
+        "status": "True",
+        "reason": "TerminationByKubelet",
+        "message": message,
+    }
+    ended = {"name": "app", "state": {"terminated": {"exitCode": code, "finishedAt": ago(30)}}}
+    body = failed("", "")
+    body["status"] = {"phase": phase, "conditions": [said], "containerStatuses": [ended]}
+    assert findings(body)[0].cause.id == cause
+
+
+def test_only_what_the_node_said_of_this_resource_about_then_is_evidence() -> None:
+    def said(reason: str, message: str, seconds: float) -> dict[str, Any]:
+        about = {"kind": "Node", "name": "worker-1"}
+        meta = {"name": f"worker-1.{seconds}"}
+        return {"metadata": meta, "involvedObject": about, "reason": reason, "message": message,
+                "lastTimestamp": ago(seconds)}  # fmt: skip
+
+    events = [
+        said("EvictionThresholdMet", "Attempting to reclaim memory", 100),
+        said("EvictionThresholdMet", "Attempting to reclaim pids", 90),
+        said("FreeDiskSpaceFailed", "Failed to garbage collect required amount of images.", 80),
+        said("SystemOOM", "System OOM encountered, victim process: java, pid: 1", 9000),
+    ]
+    body = failed("Evicted", "The node was low on resource: memory. ")
+    notes = findings(body, more={node_events_read("worker-1"): Found({"items": events})})[0].symptoms[0].notes
+    assert [text for text, _ in notes] == ["Attempting to reclaim memory"]

@@ -196,6 +196,13 @@ CRIO = (
             ),
             "sandbox-failed",
         ),
+        (
+            (
+                "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to create sandbox root "
+                "directory: mkdir /var/lib/containerd/sandboxes/1: no space left on device"
+            ),
+            "node-disk-full",
+        ),
     ],
 )
 def test_words_of_runtimes_and_plugins(message: str, cause: str) -> None:

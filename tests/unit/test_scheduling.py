@@ -814,3 +814,151 @@ def test_another_scheduler_is_quoted_by_its_name(name: str, confidence: str) -> 
     assert found
     assert (found.cause.id, found.confidence) == ("scheduling/unschedulable", confidence)
     assert f"Scheduler {name} has not placed it: pod group is not ready" in found.title
+
+
+GPU = "nvidia.com/gpu"
+
+
+def told(reason: str, message: str, by: str, at: str = "2026-08-01T11:59:00Z") -> Json:
+    """An event about the target."""
+    about = {"kind": "Pod", "name": "web", "uid": "u"}
+    meta, source = {"name": f"web.{reason}.{by}"}, {"component": by}
+    return {
+        "metadata": meta,
+        "involvedObject": about,
+        "reason": reason,
+        "message": message,
+        "source": source,
+        "lastTimestamp": at,
+    }
+
+
+def hearing(pod: Json, *events: Json, nodes: Sequence[Json] | None = None) -> Snapshot:
+    return snapshot(
+        pod, nodes, more={pod_events_read(Snapshot(TARGET, {}, CLOCK)): Found({"items": list(events)})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("fenced", "open_", "wanted"),
+    [
+        ({GPU: "8"}, {}, "untolerated-taint"),
+        ({}, {}, "extended-resource-unavailable"),
+        ({GPU: "8"}, {GPU: "1"}, "untolerated-taint"),
+        ({GPU: "1"}, {}, "extended-resource-unavailable"),
+    ],
+)
+def test_nodes_without_the_device_never_mattered(
+    fenced: Mapping[str, str], open_: Mapping[str, str], wanted: str
+) -> None:
+    message = f"0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient {GPU}."
+    nodes = [node("big", "team=ml:NoSchedule", room=dict(fenced)), node("a", room=dict(open_)), node("b")]
+    assert cause(snapshot(waiting(message, containers=asks(**{GPU: "2"})), nodes)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("taint", "wanted"), [(GPU, "untolerated-taint"), ("team", "extended-resource-unavailable")]
+)
+def test_a_taint_with_the_name_of_the_device(taint: str, wanted: str) -> None:
+    message = (
+        f"0/5 nodes are available: 1 node(s) had untolerated taint {{{taint}: yes}}, 4 Insufficient {GPU}."
+    )
+    assert cause(snapshot(waiting(message, containers=asks(**{GPU: "1"})))) == wanted
+
+
+def test_devices_of_the_same_maker_are_named() -> None:
+    mig = "nvidia.com/mig-1g.5gb"
+    pod = waiting(f"0/1 nodes are available: 1 Insufficient {mig}.", containers=asks(**{mig: "1"}))
+    offering = first(snapshot(pod, [node("a", room={GPU: "8"})]))
+    assert offering
+    assert offering.title.endswith("nodes offer nvidia.com/gpu")
+    without = first(snapshot(pod, [node("a", room={"amd.com/gpu": "8"})]))
+    assert without
+    assert "device plugin does not run" in without.title
+
+
+def test_huge_pages_are_none_of_the_usual_resources() -> None:
+    pod = waiting(
+        "0/3 nodes are available: 3 Insufficient hugepages-2Mi.", containers=asks(**{"hugepages-2Mi": "1Gi"})
+    )
+    assert cause(snapshot(pod)) == "extended-resource-unavailable"
+
+
+@pytest.mark.parametrize(
+    ("by", "wanted"), [("yunikorn", "unschedulable"), ("mayor", "scheduler-not-running")]
+)
+def test_a_scheduler_that_speaks_under_reasons_of_its_own_runs(by: str, wanted: str) -> None:
+    shot = hearing(waiting(schedulerName="yunikorn"), told("Scheduling", "shop/web is queued", by))
+    assert cause(shot) == wanted
+
+
+def test_karpenter_alone_is_quoted_as_karpenter() -> None:
+    text = 'Failed to schedule pod, incompatible with nodepool "a", daemonset overhead={"cpu":"1"}, did not tolerate x=y:NoSchedule'
+    found = first(hearing(waiting(), told("FailedScheduling", text, "karpenter")))
+    assert found
+    assert (
+        found.title
+        == 'Karpenter makes no node for it: incompatible with nodepool "a", did not tolerate x=y:NoSchedule'
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "title"),
+    [
+        (
+            [("FailedScaleUp", "Node scale up in zones a associated with this pod failed: GCE out of resources. Pod")],
+            "No node has 1 CPU free, and no node is added: GCE out of resources",
+        ),
+        (
+            [("NotTriggerScaleUp", "pod didn't trigger scale-up: 1 max node group size reached")],
+            "No node has 1 CPU free, and no node is added: max node group size reached",
+        ),
+        ([("NotTriggerScaleUp", "pod didn't trigger scale-up: 2 Insufficient cpu")], "No node has 1 CPU free"),
+    ],
+)  # fmt: skip
+def test_why_no_node_is_added_is_in_the_answer(events: list[tuple[str, str]], title: str) -> None:
+    pod = waiting("0/3 nodes are available: 3 Insufficient cpu.", containers=asks(cpu="1"))
+    found = first(hearing(pod, *(told(reason, text, "cluster-autoscaler") for reason, text in events)))
+    assert found
+    assert found.title == title
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"), [([], "preemption-pending"), ([placed("x", "a")], "insufficient-resources")]
+)
+def test_a_nominated_node_of_which_no_pod_is_known(there: list[Json], wanted: str) -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="1"))
+    pod["status"]["nominatedNodeName"] = "a"
+    more = {worlds.node_pods_read("a"): Found({"items": there})}
+    assert cause(snapshot(pod, more=more)) == wanted
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [("2 cannot allocate all claims", False), ('resourceclaimtemplate "one-gpu" not found', True)],
+)
+def test_a_claim_that_the_scheduler_took_from_node_to_node_exists(reason: str, said: bool) -> None:
+    pod = waiting(f"0/2 nodes are available: {reason}.")
+    pod["spec"]["resourceClaims"] = [{"name": "gpu", "resourceClaimTemplateName": "one-gpu"}]
+    empty = {
+        read: Found({"items": []})
+        for read in scheduling.reads(snapshot(pod))
+        if read.api.startswith("resource.k8s.io")
+    }
+    found = first(snapshot(pod, more=empty))
+    assert found
+    assert found.cause.id == "scheduling/resource-claim-unavailable"
+    assert ("does not exist" in found.title) == said
+
+
+def test_several_taints_in_the_words_of_the_scheduler() -> None:
+    message = (
+        "0/6 nodes are available: 4 node(s) had untolerated taint {CriticalAddonsOnly: true}, "
+        "2 node(s) had untolerated taint {dedicated: db}."
+    )
+    found = first(snapshot(waiting(message)))
+    assert found
+    assert (
+        found.title == "It tolerates none of the taints of the nodes: dedicated=db, CriticalAddonsOnly=true"
+    )
+    assert "CriticalAddonsOnly" not in "".join(step.run + step.do for step in found.steps)

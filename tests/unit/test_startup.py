@@ -24,6 +24,15 @@ CRIO = "container create failed: "
 DOCKER = 'failed to start container "app": Error response from daemon: '
 
 TEXTS = {
+    RUNC + "exec /app/start.sh: no such file or directory: unknown": "interpreter-missing",
+    "failed to create containerd task: failed to create shim task: "
+    "executable 'serve' for container is not found in $PATH": "command-not-found",
+    'failed to create containerd container: container "4be1" already exists': "container-name-reserved",
+    "container create failed: writing file `memory.max`: Device or resource busy": "memory-limit-too-low-to-start",
+    "failed to create containerd container: mkdir /var/lib/containerd/x: no space left on device": "node-disk-full",
+    RUNC + "unable to apply cgroup configuration: mkdir /sys/fs/cgroup/kubepods: no space left on device": (
+        "runtime-error"
+    ),
     RUNC + 'exec: "foo": executable file not found in $PATH: unknown': "command-not-found",
     RUNC + 'error during container init: exec: "/x": stat /x: no such file or directory': "command-not-found",
     OLD_RUNC + 'exec: "foo": executable file not found in $PATH: unknown': "command-not-found",
@@ -275,6 +284,16 @@ def test_slips_in_units(limit: str) -> None:
 def test_the_layers_that_passed_a_text_on_are_left_out() -> None:
     assert core(RUNC + 'exec: "foo": permission denied: unknown') == 'exec: "foo": permission denied'
     assert core("anything else") == "anything else"
+
+
+def test_a_program_below_a_volume_is_looked_for_in_the_volume() -> None:
+    text = RUNC + 'exec: "/app/server": stat /app/server: no such file or directory: unknown'
+    for path, title in {
+        "/app": 'Program "/app/server" is not in volume code, which container app has mounted over /app',
+        "/ap": 'Program "/app/server" of container app does not exist in image',
+    }.items():
+        spec = {"command": ["/app/server"], "volumeMounts": [{"name": "code", "mountPath": path}]}
+        assert diagnosed(pod(spec, {"state": BACK_OFF, "lastState": end(text)}))[0].title.startswith(title)
 
 
 def test_what_an_application_prints_is_not_taken_for_the_runtime() -> None:

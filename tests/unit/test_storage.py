@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics import _attached, _binding, _claims, _mounting
+from poddoctor.diagnostics import _attached, _binding, _claims, _drivers, _mounting
 
 from poddoctor.engine import diagnose
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
@@ -248,7 +248,7 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
                 "Mounting arguments: -t ext4 -o defaults /dev/xvdf /mnt\nOutput: mount: /mnt: wrong fs type, bad option, "
                 "bad superblock on /dev/xvdf, missing codepage or helper program, or other error."
             ),
-            "filesystem-damaged",
+            "mount-failed",  # a guess of mount(8): the disk may be well
         ),
         (
             'MountVolume.NewMounter initialization failed for volume "l" : path "/mnt/a" does not exist',
@@ -293,6 +293,24 @@ def test_waiting_for_the_first_consumer_is_no_fault() -> None:
                 'account key from secret: secrets "azure-storage-account-a-secret" not found'
             ),
             "mount-failed",
+        ),
+        (
+            (
+                'MountVolume.SetUp failed for volume "x" : rpc error: code = Internal desc = mount failed: exit status 32\n'
+                "Mounting arguments: -t efs -o tls fs-1:/ /m\nOutput: mount.nfs4: Connection reset by peer"
+            ),
+            "storage-server-unreachable",
+        ),
+        (
+            'MountVolume.SetUp failed for volume "x" : rpc error: code = Internal desc = volume is attached on another node',
+            "multi-attach",
+        ),
+        (
+            (
+                "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[], failed to process "
+                "volumes=[data]: error processing PVC shop/data: PVC is being deleted"
+            ),
+            "claim-terminating",
         ),
     ],
 )
@@ -646,3 +664,143 @@ def test_a_cache_that_is_late_at_the_start_is_no_fault(started: str, told: bool)
     answers = {**of.answers, pod_read(EMPTY): Found({**body.body, "status": status})}
     names = [one.name for one in _mounting.examine(Snapshot(of.target, answers, NOW))]
     assert ("storage.mount-late" in names) is told
+
+
+def disk(options: list[str]) -> dict[Read, Answer]:
+    volume = {"metadata": {"name": "pv-1"}, "spec": {"mountOptions": options, "local": {"path": "/mnt/a"}}}
+    return {CLAIM: claim("Bound", volumeName="pv-1"), _claims.volume_read("pv-1"): Found(volume)}
+
+
+REFUSED = (
+    'MountVolume.MountDevice failed for volume "pv-1" : mount failed: exit status 32\nMounting command: mount\n'
+    "Mounting arguments: -t ext4 -o OPTIONS,defaults /dev/vdb /mnt\nOutput: mount: /mnt: wrong fs type, bad option, "
+    "bad superblock on /dev/vdb, missing codepage or helper program, or other error."
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "confidence", "title"),
+    [
+        (
+            ["noatime", "vers=4.1"],
+            "certain",
+            "Volume pv-1 has mount option vers=4.1, which a disk with ext4 refuses",
+        ),
+        (["noatime"], "likely", "Mounting volume pv-1 (claim data) on n1 fails: wrong fs type"),
+    ],
+)
+def test_a_mount_option_of_another_file_system(options: list[str], confidence: str, title: str) -> None:
+    said = event("FailedMount", REFUSED.replace("OPTIONS", ",".join(options)))
+    found = first(snapshot(disk(options), events=[said], nodeName="n1"))
+    assert found is not None
+    assert (found.cause.id, str(found.confidence)) == ("storage/mount-failed", confidence)
+    assert found.title.startswith(title)
+    assert not any("fsck" in step.run for step in found.steps)
+
+
+UNREGISTERED = (
+    'MountVolume.SetUp failed for volume "pv-1" : kubernetes.io/csi: mounter.SetUpAt failed to get CSI client: '
+    "driver name disk.example.com not found in the list of registered CSI drivers"
+)
+
+
+def driver_world(
+    pods: list[dict[str, Any]],
+    labels: dict[str, str] | None = None,
+    taints: list[dict[str, str]] | None = None,
+    folder: str = "/var/lib/kubelet/plugins/disk.example.com/",
+    registered: bool = False,
+    **spec: Any,
+) -> dict[Read, Answer]:
+    template = {"volumes": [{"name": "s", "hostPath": {"path": folder}}], **spec}
+    brings = {"metadata": {"name": "disk-node", "namespace": "csi"}, "spec": {"template": {"spec": template}}}
+    other = {
+        "metadata": {"name": "cni", "namespace": "csi"},
+        "spec": {"template": {"spec": {"containers": []}}},
+    }
+    volume = {"metadata": {"name": "pv-1"}, "spec": {"csi": {"driver": "disk.example.com"}}}
+    there = [{"name": "disk.example.com"}] if registered else [{"name": "other"}]
+    return {
+        CLAIM: claim("Bound", volumeName="pv-1"),
+        _claims.volume_read("pv-1"): Found(volume),
+        _attached.csinode_read("n1"): Found({"spec": {"drivers": there}}),
+        _drivers.sets_read(): Found({"items": [other, brings]}),
+        _drivers.node_pods_read("n1"): Found({"items": pods}),
+        node_read("n1"): Found(
+            {"metadata": {"name": "n1", "labels": labels or {}}, "spec": {"taints": taints}}
+        ),
+    }
+
+
+def driver_pod(**status: Any) -> dict[str, Any]:
+    owner = [{"kind": "DaemonSet", "name": "disk-node"}]
+    meta = {"name": "disk-node-x", "namespace": "csi", "ownerReferences": owner}
+    return {
+        "metadata": meta,
+        "spec": {"nodeName": "n1", "containers": [{"name": "driver"}]},
+        "status": status,
+    }
+
+
+CRASHED = {
+    "phase": "Running",
+    "containerStatuses": [{"name": "driver", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}],
+}
+TAINT = {"key": "dedicated", "value": "db", "effect": "NoSchedule"}
+
+
+@pytest.mark.parametrize(
+    ("world", "title", "command"),
+    [
+        (
+            driver_world([], nodeSelector={"disk": "ssd"}),
+            "CSI driver disk.example.com is not on node n1, which lacks label disk=ssd of daemonset/disk-node",
+            "kubectl label node n1 disk=ssd",
+        ),
+        (
+            driver_world([], taints=[TAINT], tolerations=[{"key": "x", "operator": "Exists"}]),
+            "CSI driver disk.example.com is not on node n1: daemonset/disk-node does not tolerate taint dedicated=db:NoSchedule",
+            "kubectl -n csi patch daemonset/disk-node --type=json",
+        ),
+        (
+            driver_world([driver_pod(**CRASHED)]),
+            "CSI driver disk.example.com is not on node n1: its pod disk-node-x there is CrashLoopBackOff",
+            "poddoctor diagnose disk-node-x -n csi",
+        ),
+        (  # nobody brings it: no DaemonSet is blamed
+            driver_world(
+                [], folder="/var/lib/kubelet/plugins/disk.example.com.eu/x", nodeSelector={"disk": "ssd"}
+            ),
+            "CSI driver disk.example.com is not registered on node n1 (there: other)",
+            "kubectl get pods -A",
+        ),
+    ],
+)
+def test_which_daemonset_should_bring_the_driver(world: dict[Read, Answer], title: str, command: str) -> None:
+    found = first(snapshot(world, events=[event("FailedMount", UNREGISTERED)], nodeName="n1"))
+    assert found is not None
+    assert found.title == title
+    assert found.steps[0].run.startswith(command)
+
+
+def test_a_driver_that_came_late_gives_way_to_what_fails_now() -> None:
+    early = {**event("FailedMount", UNREGISTERED), "lastTimestamp": "2026-03-01T11:51:00Z"}
+    now = event(
+        "FailedMount", 'MountVolume.SetUp failed for volume "pv-1" : rpc error: code = Internal desc = bad'
+    )
+    late = snapshot(driver_world([], registered=True), events=[early], nodeName="n1")
+    both = snapshot(driver_world([], registered=True), events=[early, now], nodeName="n1")
+    assert cause(late) == "storage/csi-driver-missing-on-node"
+    assert cause(both) == "storage/mount-failed"
+
+
+def test_what_a_later_event_has_overtaken() -> None:
+    text = 'AttachVolume.Attach failed for volume "pv-1" : rpc error: code = Internal desc = no such disk'
+    early = {**event("FailedAttachVolume", text), "lastTimestamp": "2026-03-01T11:51:00Z"}
+    done = event("SuccessfulAttachVolume", 'AttachVolume.Attach succeeded for volume "pv-1" ')
+    other = event("SuccessfulAttachVolume", 'AttachVolume.Attach succeeded for volume "pv-2" ')
+    sandbox = event("FailedCreatePodSandBox", "Failed to create pod sandbox: no address is free")
+    answers: dict[Read, Answer] = {CLAIM: Unknown("forbidden")}
+    for later, wanted in ((done, False), (other, True), (sandbox, False)):
+        found = diagnose(snapshot(answers, events=[early, later], nodeName="n1")).findings
+        assert any(one.cause.id == "storage/attach-failed" for one in found) == wanted
