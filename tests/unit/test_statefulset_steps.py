@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from poddoctor import engine
-from poddoctor.model import Found, Snapshot, Target
+from poddoctor import engine, playbook
+from poddoctor.model import Found, Snapshot, Step, Target
 from poddoctor.pod.reads import get
+from poddoctor.stages import symptom_kinds
 
 CLOCK = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 
@@ -53,3 +54,16 @@ def test_others_replace_it_themselves(kind: str, resource: str, spec: dict[str, 
     runs = commands(kind, "apps/v1", resource, spec)
     assert runs
     assert not any(DELETE in run for run in runs)
+
+
+def test_who_only_looks_deletes_nothing() -> None:
+    values = {"namespace": "shop", "pod": "db-0", "workload": "statefulset/db", "waits_for_pod": "yes"}
+    causes = playbook.load_all([playbook.BUNDLED], symptom_kinds())
+    runs = {step.run for cause in causes for step in cause.steps if "set env {workload}" in step.run}
+    deletes = {run: "delete pod" in engine._unblocked(Step("", filled(run)), values).run for run in runs}
+    assert {run for run, does in deletes.items() if does} == {run for run in runs if "--list" not in run}
+    assert not all(deletes.values())
+
+
+def filled(run: str) -> str:
+    return run.replace("{workload}", "statefulset/db")
