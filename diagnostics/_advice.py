@@ -212,7 +212,7 @@ def for_selector(world: World, template: Template, nodes: Sequence[Verdict]) -> 
     if not key.startswith(_OWN_DOMAINS) and not _own(key) and len(misses) == 1:
         facts["label"] = f"{key}={value}"
         facts["unlabel"] = f"{key}={labels[key]}" if key in labels else f"{key}-"
-    near = nearest(value, values)
+    near = nearest(value, values, 1)
     facts["near"] = "no"
     path = f"/nodeSelector/{_pointer(key)}"
     if near and len(misses) == 1:
@@ -276,14 +276,15 @@ def for_affinity(world: World, template: Template, nodes: Sequence[Verdict]) -> 
     if operator in ("In", "Exists") and not _own(key):
         facts["label"] = f"{key}={wanted[0] if wanted else 'true'}"
         facts["unlabel"] = f"{key}={labels[key]}" if key in labels else f"{key}-"
-    near = [one for value in wanted for one in nearest(value, values)] if operator == "In" else []
-    if near:
+    near = {one for value in wanted for one in nearest(value, values, 1)} if operator == "In" else set()
+    if len(near) == 1:
+        meant = near.pop()
         where = (
             "/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms"
             f"/{index}/matchExpressions/{place}/values"
         )
-        facts.update(near="yes", near_words=f"{key} in [{near[0]}]")
-        facts["patch"] = template.patch({"op": "replace", "path": where, "value": [near[0]]})
+        facts.update(near="yes", near_words=f"{key} in [{meant}]")
+        facts["patch"] = template.patch({"op": "replace", "path": where, "value": [meant]})
     return facts
 
 

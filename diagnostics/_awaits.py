@@ -207,7 +207,9 @@ def service_state(snapshot: Snapshot, awaited: Awaited) -> tuple[str, dict[str, 
     if awaited.port and ports and awaited.port not in ports:
         return "no-port", extra, [(f"Service {name} has no port {awaited.port}: {', '.join(ports)}", source)]
     slices = snapshot.items(slices_read(space, name))
-    if slices is None or spec.get("type") == "ExternalName":
+    # A Service that selects pods has an EndpointSlice also when it finds none: none at all was not recorded.
+    unseen = slices is None or (not slices and spec.get("selector"))
+    if slices is None or unseen or spec.get("type") == "ExternalName":
         return "there", extra, []
     ready, total = ready_endpoints(slices)
     text = f"Service {name} has {ready or 'no'} ready endpoints" + (f" ({total} in all)" if total else "")

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from poddoctor.model import POD, Absent, Body, Found, Read, Snapshot, Symptom
+from poddoctor.pod.clip import clip
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import owner_of
 from poddoctor.pod.pattern import lazy
@@ -261,7 +262,7 @@ def _ephemeral(snapshot: Snapshot, use: cl.Use, said: tuple[str, str]) -> Iterat
 
 def _refusal(message: str) -> str:
     """The reason alone, without the claim's name said twice."""
-    return re.sub(r"^.*is forbidden: ", "", message, flags=re.DOTALL)[:200]
+    return clip(re.sub(r"^.*is forbidden: ", "", message, flags=re.DOTALL), 200)
 
 
 def _deleting(claim: Body) -> bool:

@@ -28,11 +28,14 @@ def namespaces_with(snapshot: Snapshot, read: Read, name: str) -> list[str]:
 
 
 def hint(others: list[str], near: list[str]) -> str:
-    """What was probably meant, as the end of a sentence: this name elsewhere before a similar one here."""
-    if others:
-        return (
-            f"namespace {others[0]} has one"
-            if len(others) == 1
-            else f"namespaces {', '.join(others)} have one"
-        )
-    return f"did you mean {near[0]}?" if near else ""
+    """What was probably meant, as the end of a sentence: a similar name here before this name elsewhere.
+
+    What another namespace calls the same may be another team's: a common name says little.
+    """
+    if near:
+        return f"did you mean {near[0]}?"
+    if not others:
+        return ""
+    return (
+        f"namespace {others[0]} has one" if len(others) == 1 else f"namespaces {', '.join(others)} have one"
+    )

@@ -32,18 +32,34 @@ def refused(text: str) -> bool:
 
 
 _CLOUDS = (
-    (lazy(r"\.dkr\.ecr[.-].*\.amazonaws\.com(?:\.cn)?$"), "ecr", "the nodes' IAM role"),
-    (lazy(r"(?:^|\.)gcr\.io$|\.pkg\.dev$"), "google", "the nodes' service account"),
-    (lazy(r"\.azurecr\.(?:io|cn|us)$"), "azure", "the kubelet identity"),
+    (lazy(r"\.dkr\.ecr[.-].*\.amazonaws\.com(?:\.cn)?$"), "ecr", "the nodes' IAM role", "aws"),
+    (lazy(r"(?:^|\.)gcr\.io$|\.pkg\.dev$"), "google", "the nodes' service account", "gce"),
+    (lazy(r"\.azurecr\.(?:io|cn|us)$"), "azure", "the kubelet identity", "azure"),
+)
+# By which names nodes are known, where the Node cannot be read.
+_NAMES = (
+    (lazy(r"^ip-[\d-]+\..*(?:internal|amazonaws\.com)$|\.compute\.internal$"), "aws"),
+    (lazy(r"^gke-"), "gce"),
+    (lazy(r"^aks-|^aks[a-z]+\w{6}$"), "azure"),
 )
 
 
-def cloud(registry: str) -> dict[str, str]:
-    """The cloud of a registry where nodes log in by their own identity, and what that is called there."""
-    for pattern, name, identity in _CLOUDS:
-        if pattern.search(registry):
-            return {"cloud": name, "identity": identity}
+def cloud(registry: str, node: Body | None, name: str) -> dict[str, str]:
+    """The cloud of a registry where nodes log in by their own identity, and what that is called there.
+
+    Of a node that stands elsewhere nothing is said; where that cannot be known, no identity is named.
+    """
+    stands = _stands(node, name)
+    for pattern, word, identity, scheme in _CLOUDS:
+        if pattern.search(registry) and stands in ("", scheme):
+            return {"cloud": word, **({"identity": identity} if stands else {})}
     return {}
+
+
+def _stands(node: Body | None, name: str) -> str:
+    """The scheme of the node's provider id, or what its name tells; empty when nothing does."""
+    scheme, found, _ = str(((node or {}).get("spec") or {}).get("providerID") or "").partition("://")
+    return scheme if found else next((one for pattern, one in _NAMES if pattern.search(name)), "")
 
 
 def history_reads(snapshot: Snapshot) -> Iterator[Read]:

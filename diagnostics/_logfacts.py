@@ -6,13 +6,14 @@ from collections.abc import Iterator
 
 from poddoctor.model import Body, Read, Snapshot
 from poddoctor.pod.containers import Container, containers
-from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import pod_of
 from poddoctor.pod.units import quantity, show_bytes
 
-from . import _logworld
+from . import _logspec, _logworld
+from ._given import Given, fitting
 from ._logrules import Meaning
+from ._resolver import is_decided, is_silent, resolver_of, resolver_reads
 
 PARTICULARS = (
     *_logworld.PARTICULARS,
@@ -56,6 +57,9 @@ PARTICULARS = (
         "plain_endpoint",
         "name_endpoint",
     ),
+    *("own_resolver", "dns_policy", "unanswered", "perhaps", "nearest_from", "keepable"),
+    *("near_volume", "near_mount", "near_directory", "heap_flag", "heap_at", "heap_size", "heap_options"),
+    *("java_options", "node_options", "denied_path", "library", "c_library", "symbol", "verbs"),
 )
 _CONNECTS = frozenset(
     {
@@ -68,15 +72,20 @@ _CONNECTS = frozenset(
         "certificate-expired",
     }
 )
+# What an address of the pod itself, or a bare number, may be the object of.
+_NUMBERED = frozenset({"dependency-refused", "dependency-timed-out", "dependency-unreachable"})
 _JOIN_AGREES = frozenset(
     {"dependency-refused", "dependency-not-resolved", "dependency-timed-out", "dependency-unreachable"}
 )
 _ANSWERS = frozenset({"no-port", "wrong-target", "no-endpoints"})  # the name of such a Service resolves
 _SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
-_ADDRESS = lazy(
-    r"(?:^|[\s=\"'])(?:\w[\w+.:]*://(?:[^@/\s]*@)?(?=[A-Za-z\d])(?P<host>[\w.-]+)(?::(?P<port>\d{2,5}))?"
-    r"|(?=[A-Za-z\d])(?P<host2>[\w-]+(?:\.[\w-]+)*):(?P<port2>\d{2,5})$)"
-)
+_MOST = 4
+_FAILS_AS = {
+    "dependency-refused": ("no-endpoints", "no-port", "wrong-target"),
+    "dependency-timed-out": ("no-endpoints", "no-port"),
+    "dependency-unreachable": ("no-endpoints", "no-port", "wrong-target", "absent"),
+    "dependency-not-resolved": ("absent",),
+}
 # What only root may, and an entrypoint does before it becomes another user.
 _ACTS = {
     "change its user": lazy(
@@ -86,34 +95,68 @@ _ACTS = {
     "change the owner of files": lazy(r"(?i)\bchown\b.*operation not permitted|changing ownership"),
     "change its root directory": lazy(r"(?i)\bchroot\b.*operation not permitted"),
 }
+_C_LIBRARIES = ("GLIBC", "CXXABI", "OPENSSL")
+_INFORMER = lazy(r"(?i)reflector|informer|failed to (?:list|watch)|client-go|controller-runtime|cache")
 _LINK = lazy(r"^tcp://[\d.:a-f\[\]]+:\d+$")
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
 _PATH_IN_LINE = lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
 
-def fact_reads(snapshot: Snapshot, meaning: Meaning) -> Iterator[Read]:
+def fact_reads(snapshot: Snapshot, one: Container, meaning: Meaning) -> Iterator[Read]:
     """What to ask about the things that a line names."""
     if meaning.what in _CONNECTS:
         yield from _logworld.host_reads(snapshot, meaning.attributes.get("host", ""))
+    if meaning.what == "environment-variable-missing":
+        yield from _logspec.from_reads(snapshot, one)
+    if meaning.what == "dependency-not-resolved":
+        yield from resolver_reads(snapshot, silent=is_silent(meaning.line.text))
 
 
-def addressed(one: Container, meaning: Meaning) -> Meaning:
-    """The meaning with the only address that the container was given, when the log names none."""
+def addressed(snapshot: Snapshot, one: Container, meaning: Meaning, entry: str) -> Meaning:
+    """The meaning with the address that the container was given, if the log names none and only one fits.
+
+    Of several it is the one of which the cluster shows that it fails in just this way.
+    """
+    found = _candidates(one, meaning, entry)
+    said, left_open = "", ""
+    if len(found) > 1:
+        states = {each: _state(snapshot, one, each) for each in found}
+        broken = [each for each in found if states[each] in _FAILS_AS.get(meaning.what, ())]
+        # Of the others it must be known that they answer, or it may be one of them.
+        left_open = "yes" if any(states[each] != "there" for each in found if each not in broken) else ""
+        if broken:
+            said = f"of its {len(found)} addresses only that of {broken[0].name or 'its command'} fails so"
+        found = broken
+    if len(found) != 1 or not found[0].host:
+        return meaning
+    host, port = found[0].host, found[0].port
+    if port and meaning.attributes.get("port", port) != port:
+        return meaning
+    values = {"host": host, **({"port": port} if port else {})}
+    values["only_address"] = said or f"{found[0].name or 'its command'} names it"
+    values |= {"left_open": left_open} if left_open else {}
+    return Meaning(meaning.what, meaning.line, {**meaning.attributes, **values, "given_at": found[0].source})
+
+
+def candidate_reads(snapshot: Snapshot, one: Container, meaning: Meaning, entry: str) -> Iterator[Read]:
+    """What tells several addresses apart, of which the log does not say which it means."""
+    found = _candidates(one, meaning, entry)
+    if meaning.what in _JOIN_AGREES and 1 < len(found) <= _MOST:
+        for each in found:
+            yield from _logworld.host_reads(snapshot, each.host)
+
+
+def _candidates(one: Container, meaning: Meaning, entry: str) -> list[Given]:
     if meaning.what not in _CONNECTS or meaning.attributes.get("host") or meaning.attributes.get("socket"):
-        return meaning
-    texts = [str(each.get("value") or "") for each in one.spec.get("env") or []]
-    texts += [str(word) for word in [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]]
-    places = {
-        (found["host"] or found["host2"], found["port"] or found["port2"] or "")
-        for text in texts
-        for found in _ADDRESS.compiled.finditer(text)
-    }
-    places = {(host, port) for host, port in places if not host.startswith(("0.", "127."))}
-    if len(places) != 1:
-        return meaning
-    host, port = places.pop()
-    extra = {"host": host, **({"port": port} if port else {})}
-    return Meaning(meaning.what, meaning.line, {**meaning.attributes, **extra, "only_address": "yes"})
+        return []
+    return fitting(one, entry, named=meaning.what not in _NUMBERED)
+
+
+def _state(snapshot: Snapshot, one: Container, each: Given) -> str:
+    """What the cluster knows of an address, as one word; empty when that is nothing."""
+    if not each.host:
+        return ""
+    return _logworld.join(snapshot, one, each.host, each.port).attributes.get("state", "")
 
 
 def given(one: Container | None, meaning: Meaning) -> str:
@@ -140,22 +183,10 @@ def given(one: Container | None, meaning: Meaning) -> str:
 def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """Attributes, evidence rows, and whether the cluster shows why it fails."""
     if meaning.what in _CONNECTS:
-        joined = _logworld.join(
-            snapshot, one, meaning.attributes.get("host", ""), meaning.attributes.get("port", "")
-        )
-        agrees = joined.agrees and meaning.what in _JOIN_AGREES
-        if meaning.what == "dependency-not-resolved" and joined.attributes.get("state") in _ANSWERS:
-            agrees = False
-        found = dict(joined.attributes)
-        if meaning.what == "dependency-tls-failed" and found.get("endpoint"):
-            found[f"{meaning.attributes.get('problem')}_endpoint"] = found["endpoint"]
-        notes = list(joined.notes)
-        if meaning.attributes.get("only_address"):
-            notes.insert(0, (f"{found.get('endpoint')} is the only address that it was given", one.spec_path))
-        return found, notes, agrees
+        return _connection(snapshot, one, meaning)
     table = {
         "environment-variable-missing": _variable,
-        "file-missing": _path,
+        "file-missing": _missing,
         "permission-denied": _permission,
         "file-too-open": _path,
         "read-only-filesystem": _path,
@@ -166,6 +197,7 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         "privileged-port-denied": _privileged,
         "bad-arguments": _arguments,
         "heap-exhausted": _heap,
+        "module-missing": _module,
         "kubernetes-api-forbidden": _forbidden,
         "runtime-version-mismatch": _runtime,
         "kubernetes-api-unreachable": _api,
@@ -176,22 +208,61 @@ def facts(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     return handler(snapshot, one, meaning) if handler else ({}, [], False)
 
 
+def _connection(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """What the cluster knows of the other side; ``guessed`` when who it is, or why, was not seen."""
+    values = meaning.attributes
+    joined = _logworld.join(snapshot, one, values.get("host", ""), values.get("port", ""))
+    found, notes = dict(joined.attributes), list(joined.notes)
+    agrees = joined.agrees and meaning.what in _JOIN_AGREES and not values.get("left_open")
+    if meaning.what == "dependency-not-resolved" and found.get("state") in _ANSWERS:
+        agrees = False
+    if meaning.what == "dependency-tls-failed" and found.get("endpoint"):
+        found[f"{values.get('problem')}_endpoint"] = found["endpoint"]
+    # What fails is said; to whom it happens is a detail of TLS, and the point of a connection.
+    unproven = meaning.what in _JOIN_AGREES and not agrees
+    guessed = bool(found.get("other_host")) or bool(values.get("only_address") and unproven)
+    if said := values.get("only_address"):
+        row = f"the log names no address; {said}: {found.get('endpoint')}"
+        notes.insert(0, (row, values.get("given_at", one.spec_path)))
+    if meaning.what == "dependency-not-resolved":
+        silent = is_silent(meaning.line.text)
+        if odd := resolver_of(snapshot, values.get("host", ""), found):
+            found |= {"own_resolver": odd.odd, "dns_policy": odd.wanted}
+            notes.append(odd.row)
+            guessed, agrees = guessed or not odd.sure, agrees or odd.sure
+        elif silent:
+            if values.get("host") and not found.get("missing_service"):
+                found["unanswered"] = values["host"]
+            guessed = guessed or not is_decided(snapshot)
+    if guessed:
+        found["guessed"] = "yes"
+        found["perhaps"] = found.get("endpoint", "")
+    return found, notes, agrees
+
+
 def _variable(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
-    """Whether the container's own list has that variable, or one that is nearly called so."""
-    del snapshot
+    """Whether the container has that variable, or one that is nearly called so, and whence."""
     wanted = meaning.attributes.get("variable", "")
     names = [str(each.get("name")) for each in one.spec.get("env") or []]
-    if not wanted or wanted in names:
-        row = f"{wanted} is given to the container, but may be empty" if wanted else ""
+    given_too, complete = _logspec.variables_from(snapshot, one)
+    if not wanted or wanted in names or wanted in given_too:
+        whence = f" by {given_too[wanted]}" if wanted in given_too else ""
+        row = f"{wanted} is given to the container{whence}, but may be empty" if wanted else ""
         return {}, [(row, f"{one.spec_path}.env")] if row else [], False
     found: dict[str, str] = {}
     sources = one.spec.get("envFrom") or []
-    more = ", apart from envFrom" if sources else ""
+    whole = sorted(set(given_too.values()))
+    more = f", and {len(given_too)} from {', '.join(whole)}" if whole else ""
+    more += ", apart from envFrom" if sources and not complete else ""
     rows = [(f"{wanted} is not among the container's env ({len(names)} set{more})", f"{one.spec_path}.env")]
-    if close := nearest(wanted, names, 1):
-        found["nearest_variable"] = close[0]
-        rows.append((f"{close[0]} is set", f"{one.spec_path}.env"))
-    return found, rows, not sources
+    if close := _logspec.near_variable(wanted, [*names, *given_too]):
+        found["nearest_variable"] = close
+        if close in given_too:
+            found["nearest_from"] = given_too[close]
+            rows.append((f"{given_too[close]} has {close}", f"{one.spec_path}.envFrom"))
+        else:
+            rows.append((f"{close} is set", f"{one.spec_path}.env"))
+    return found, rows, complete
 
 
 def _cpu(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
@@ -249,6 +320,19 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     return found, rows, agrees
 
 
+def _missing(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """A file that is not there: a volume that is mounted beside its place, or what a ConfigMap can hold."""
+    found, rows, agrees = _path(snapshot, one, meaning)
+    path = found.get("path") or meaning.attributes.get("path", "")
+    if path.startswith("/") and "mount" not in found:
+        volume, at, wanted = _logspec.near_mount(one, path)
+        if volume:
+            row = f"volume {volume} is mounted at {at}, not at {wanted}"
+            rows.append((row, f"{one.spec_path}.volumeMounts"))
+            return {**found, "near_volume": volume, "near_mount": at, "near_directory": wanted}, rows, agrees
+    return {**found, **({"keepable": "yes"} if _logspec.can_be_written(path) else {})}, rows, agrees
+
+
 def _permission(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """A path that is denied, or a right of root that the process does not have."""
     found, rows, agrees = _path(snapshot, one, meaning)
@@ -260,6 +344,10 @@ def _permission(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     security = one.spec.get("securityContext") or {}
     capabilities = security.get("capabilities") or {}
     dropped = [str(each).upper() for each in capabilities.get("drop") or []]
+    # A volume would not help: it is a right that is missing, not a place to write.
+    found = {key: value for key, value in found.items() if key not in ("directory", "volume_kind")}
+    if found.get("path") or meaning.attributes.get("path"):
+        found["denied_path"] = found.get("path") or meaning.attributes["path"]
     if dropped and not capabilities.get("add"):
         found["dropped"] = ", ".join(dropped)
         found["why"] = f"its capabilities are dropped ({found['dropped']})"
@@ -322,10 +410,13 @@ def _arguments(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     wrong = meaning.attributes.get("argument", "")
     if not words:
         return {}, [], False
+    # A program may quote an option without its dashes.
+    whole = {word for word in words if wrong and word.startswith("-") and wrong in word.partition("=")[0]}
+    full = {"argument": whole.pop()} if len(whole) == 1 and not wrong.startswith("-") else {}
     line = " ".join(words)[:160]
     words_in = "args" if one.spec.get("args") else "command"
     return (
-        {"arguments": line, "words_in": words_in},
+        {"arguments": line, "words_in": words_in, **full},
         [(line, one.spec_path)],
         bool(wrong) and any(wrong.strip("-") in word for word in words),
     )
@@ -333,27 +424,45 @@ def _arguments(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
 
 def _heap(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     """The heap against the container's limit: three quarters of it are usually safe."""
-    del snapshot, meaning
+    del snapshot
+    runtime = meaning.attributes.get("runtime", "")
     limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
     amount = quantity(limit) if limit else None
-    if amount is None:
-        return (
-            {},
-            [
-                (
-                    "no memory limit is set: the runtime takes its heap from the node's memory",
-                    f"{one.spec_path}.resources",
-                )
-            ],
-            False,
-        )
-    mebibytes = int(amount) // (1 << 20)
-    found = {
-        "memory_limit": str(limit),
-        "suggested_heap": str(max(1, mebibytes * 3 // 4)),
-        "suggested_limit": show_bytes(amount * 2),
-    }
-    return found, [(f"memory limit {limit}", f"{one.spec_path}.resources")], False
+    where = f"{one.spec_path}.resources"
+    found, rows = {}, [("no memory limit is set: the runtime takes its heap from the node's memory", where)]
+    if amount is not None:
+        rows = [(f"memory limit {limit}", where)]
+        found = {
+            "memory_limit": str(limit),
+            "suggested_heap": str(max(1, (int(amount) >> 20) * 3 // 4)),
+            "suggested_limit": show_bytes(amount * 2),
+        }
+    option = _logspec.heap_option(one, runtime) if runtime in ("Java", "Node.js") else {}
+    if not option:
+        found["java_options"] = _logspec.options_with(one, "JAVA_TOOL_OPTIONS", "-XX:MaxRAMPercentage=75")
+        if found.get("suggested_heap"):
+            node = f"--max-old-space-size={found['suggested_heap']}"
+            found["node_options"] = _logspec.options_with(one, "NODE_OPTIONS", node)
+        return found, rows, False
+    rows.append((f"{option['heap_flag']} in {option['heap_at']} bounds the heap", one.spec_path))
+    found |= {key: option[key] for key in ("heap_flag", "heap_at", "heap_size")}
+    now = _logspec.mebibytes(option["heap_size"], runtime)
+    best = int(found.get("suggested_heap") or now * 2)
+    if best > now and option.get("heap_words"):
+        flag = f"-Xmx{best}m" if runtime == "Java" else f"--max-old-space-size={best}"
+        found["heap_options"] = option["heap_words"].replace(option["heap_flag"], flag)
+    return found, rows, False
+
+
+def _module(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
+    """What kind of thing is missing, for the title: a library, a newer C library, or one symbol of it."""
+    del snapshot, one
+    module, language = meaning.attributes.get("module", ""), meaning.attributes.get("language", "")
+    if language == "shared library":
+        return {"library": module}, [], False
+    if language == "C library":
+        return {("c_library" if module.startswith(_C_LIBRARIES) else "symbol"): module}, [], False
+    return {}, [], False
 
 
 def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
@@ -367,6 +476,7 @@ def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         "group_arg": f"{named}/{sub}" if sub else named,
         "cluster_scope": "" if space else "yes",
         "same_namespace": "yes" if space else "",
+        "verbs": _verbs(meaning),
         "binding": f"{values.get('service_account', 'reader')}-{values.get('verb', 'read')}-{plain}",
     }
     account = ((pod_of(snapshot) or {}).get("spec") or {}).get("serviceAccountName") or "default"
@@ -376,6 +486,12 @@ def _forbidden(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         rows,
         account == values.get("service_account"),
     )
+
+
+def _verbs(meaning: Meaning) -> str:
+    """What to allow: who keeps a list up to date has to watch as well, and fails at that next."""
+    verb = meaning.attributes.get("verb", "")
+    return "get,list,watch" if verb in ("list", "watch") and _INFORMER.search(meaning.line.text) else verb
 
 
 def _api(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:

@@ -15,6 +15,7 @@ from functools import lru_cache
 from poddoctor.pod.pattern import lazy
 
 from ._logtext import NOISE, PLAIN, WEAK, Line
+from ._plausible import plausible
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +63,9 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "certificate-expired",
         "expired|not yet valid|nottimevalid",
-        r"[Cc]ertificate (?:/\S+ )?(?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
+        r"[Cc]ertificate (?:[\"'`]?(?P<path>/[^\s\"'`]+)[\"'`]? )?(?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
         r"CertificateExpiredException(?:: NotAfter: (?P<not_after>[^\n]{8,40}))?|CertificateNotYetValid|NotTimeValid|"
-        r"certificate verify failed: certificate has expired|sslv3 alert certificate expired|certificate is not yet valid",
+        r"certificate verify failed: certificate has expired|sslv3 alert certificate expired|certificate is not yet valid|invalid peer certificate: (?:Expired|NotValidYet)",
     ),
     _rule(
         "dependency-tls-failed",
@@ -183,7 +184,7 @@ RULES: tuple[Rule, ...] = (
         "database-schema-mismatch",
         "migration|database needs|database has not|the database|version compat|dirty database|revision identified|schema-validation|migrate|schema version",
         r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
-        r"(?:[Dd]atabase )?[Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase has not (?:yet )?been (?:initiali[sz]|migrat)[^\n]*|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
+        r"(?:[Dd]atabase|\b(?:DB|db|SQL|sql))[^\n]{0,40} [Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|[Dd]atabase schema version[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase has not (?:yet )?been (?:initiali[sz]|migrat)[^\n]*|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
     ),
     # ---- the cluster's API
     _rule(
@@ -242,9 +243,9 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "data-directory-incompatible",
-        "cannot upgrade from|cannot downgrade|invalid mysql server|redo log was created|rdb format version|featurecompatibility|wrong mongod version|downgrade a node|unsupported redo log|unsupported version of|version of data|upgrade problem",
+        "cannot upgrade from|upgrade after a crash|cannot downgrade|invalid mysql server|redo log was created|rdb format version|featurecompatibility|wrong mongod version|downgrade a node|unsupported redo log|unsupported version of|version of data|upgrade problem",
         r"Cannot (?:upgrade|downgrade) (?:a node )?from (?:version )?\[?(?P<data_version>[\d.]+)\]? to (?:version )?\[?(?P<program_version>[\d.]+)\]?|"
-        r"cannot downgrade a node from version \[(?P<data_version2>[\d.]+)\] to version \[(?P<program_version2>[\d.]+)\]|Invalid MySQL server (?:up|down)grade|This redo log was created (?:with|before)|Can't handle RDB format version (?P<data_version3>\d+)|"
+        r"cannot downgrade a node from version \[(?P<data_version2>[\d.]+)\] to version \[(?P<program_version2>[\d.]+)\]|Invalid MySQL server (?:up|down)grade|This redo log was created (?:with|before)|Upgrade after a crash is not supported(?:\. The redo log was created with (?:\w+ )?(?P<data_version4>\d[\d.]*\d))?|Can't handle RDB format version (?P<data_version3>\d+)|"
         r"UPGRADE PROBLEM|Wrong mongod version|[Uu]nsupported redo log format|invalid featureCompatibilityVersion",
         problem="version",
     ),
@@ -267,6 +268,12 @@ RULES: tuple[Rule, ...] = (
         r"InconsistentClusterIdException|Page expected to be: \d+, but self identifies|could not open directory \"pg_\w+\": No such file|Bad file format reading the append only file|database disk image is malformed|file is not a database|"
         r"could not locate a valid checkpoint record|Wrong signature trying to load DB from file",
         problem="damaged",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "saved cluster name",
+        r"Saved cluster name [^\n]+ != configured name [^\n]+",
+        problem="foreign",
     ),
     _rule(
         "data-directory-incompatible",
@@ -384,7 +391,7 @@ RULES: tuple[Rule, ...] = (
         r"[Pp]ort(?:\(s\))? already bound:? (?P<port9>\d+)|EADDRINUSE(?:: address already in use)?(?: [\w.:\[\]*]*:(?P<port>\d+))?|bind\(\) to (?:\[::\]|[\d.]*|\*)?:?(?P<port2>\d+) failed \(98|"
         r"listen (?:tcp|udp)[46]? [\w.\[\]:]*:(?P<port3>\d+): bind: address already in use|Port (?P<port4>\d+) (?:was|is) already in use|[Aa]ddress already in use - bind\(2\) for [^\n]*?(?:port |:)(?P<port5>\d+)|"
         r"\[Errno 98\][^\n]*?\('?[\w.:]*'?, (?P<port6>\d+)\)|(?:to address|[Bb]ind(?:ing)?(?: to)?|[Ll]isten(?:ing)?(?: on| to)?|\b[Pp]ort\b|Connection in use:)[^\n]{0,30}?[:, ]+(?P<port7>\d{2,5})\b[^\n]{0,60}?(?i:already in use|address in use|connection in use)|"
-        r"(?i:address already in use)|Connection in use: \('[^']*', (?P<port8>\d+)\)|AddrInUse|\beaddrinuse\b|\[Errno 98\]",
+        r"(?i:address already in use): bind to \S*?:(?P<port11>\d+)|(?i:address already in use)|Connection in use: \('[^']*', (?P<port8>\d+)\)|AddrInUse|\beaddrinuse\b|\[Errno 98\]|for address '(?:[\d.]*:)?(?P<port10>\d+)'[^\n]*in use",
     ),
     _rule(
         "privileged-port-denied",
@@ -456,7 +463,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "module-missing",
         "cannot find module|cannot find package|err_module_not_found|module_not_found|could not locate the|could not load the",
-        r"Cannot find module '(?P<module>[^']+)'|Cannot find package '(?P<module2>[^']+)' imported from|Can't resolve '(?P<module3>[^']+)'|[Cc]ould not locate the (?P<module4>Query Engine|bindings file)|Could not load the \"(?P<module5>[\w@/-]+)\" module",
+        r"Cannot find module '(?P<module>[^']+)'|Cannot find package ['\"](?P<module2>[^'\"]+)['\"] (?:imported )?from|Can't resolve '(?P<module3>[^']+)'|[Cc]ould not locate the (?P<module4>Query Engine|bindings file)|Could not load the \"(?P<module5>[\w@/-]+)\" module",
         language="Node.js",
     ),
     _rule(
@@ -468,7 +475,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "module-missing",
         "cannot load such file|could not find gem|in locally installed gems|in any of the sources|bundler::gemnotfound",
-        r"cannot load such file -- (?P<module>\S+)|Could not find gem '(?P<module2>[^' ]+)|Could not find (?P<module3>\S+) in (?:locally installed gems|any of the sources)",
+        r"cannot load such file -- (?P<module>\S+)|Could not find gem '(?P<module2>[^' ]+)|Could not find (?P<module3>[^\s,]+)(?:, [^\n]*)? in (?:locally installed gems|any of the sources)",
         language="Ruby",
     ),
     _rule(
@@ -495,6 +502,12 @@ RULES: tuple[Rule, ...] = (
         r"Could not import module \"(?P<module>[\w.]+)\"|(?:[Cc]ouldn't|[Ff]ailed to|[Ee]rror) import(?:ing)? (?:module )?[\"'](?P<module2>[\w.]+)[\"']|The module (?P<module3>[\w.]+) was not found|Error loading (?P<module4>\w+)(?: or \w+)? module",
         language="Python",
     ),
+    _rule(
+        "module-missing",
+        "there is no package called",
+        r"there is no package called [‘'\"](?P<module>[\w.]+)",
+        language="R",
+    ),
     _rule("module-missing", "can't locate", r"Can't locate (?P<module>[\w/]+\.pm) in @INC", language="Perl"),
     # ---- environment variables
     _rule(
@@ -518,6 +531,11 @@ RULES: tuple[Rule, ...] = (
         rf"(?i:(?:missing|required|unset|undefined|set|need|needs|provide|fetch|get|load|access|parse|lookup|specify|define|read|find|expected|no|empty|invalid)(?: the| a| an)?(?: following| required| mandatory| necessary)*(?: environment| env(?:ironment)?)[ -]?(?:var(?:iable)?s?)?(?: is| are|\(s\))?(?: not set| missing| required)?)[:= \t]*\n?[ \t-]*[\[({{\"'`]*{_V}|"
         rf"(?i:environment variables?|env(?:ironment)? vars?|envvar|env)[ :=]*[\[(\"'`“]*{_V.replace('variable', 'variable2')}[\])\"'`”]*,? (?i:is |was |are |must |has |needs |should |could |cannot |does )?(?:be )?(?:been )?(?i:not|missing|required|undefined|unset|empty|be set|set|provided)|"
         rf"{_Q}?\$?\{{?{_V.replace('variable', 'variable3')}\}}?{_Q}?(?: \([^)\n]*\))?:? (?i:(?:is |was |not |a |missing |required |the |set |found |defined |in |as |must be |must |provided |via |an )*(?:environment|env\b|envvar)(?![^\n]*\b(?:match|mismatch)\b)[^\n]*)|Set the {_V.replace('variable', 'variable4')} environment variable",
+    ),
+    _rule(
+        "environment-variable-missing",
+        "env[",
+        r"(?i:missing|not set|not found|required|put it in|must be set)[^\n]*\bENV\[['\"](?P<variable>[A-Z][A-Z0-9_]+)['\"]\]|\bENV\[['\"](?P<variable2>[A-Z][A-Z0-9_]+)['\"]\][^\n]{0,40}(?i:missing|not set|not found|required|is nil|blank|empty)",
     ),
     _rule(
         "environment-variable-missing",
@@ -593,19 +611,20 @@ RULES: tuple[Rule, ...] = (
         "timed out|timeout|etimedout|deadline exceeded|no route to host|network is unreachable|ehostunreach|enetunreach|errno 110|os error 110",
         r"dial tcp (?P<address>[\w.\[\]:-]+): (?:i/o timeout|connect: (?:connection timed out|no route to host|network is unreachable))|\bE(?:TIMEDOUT|HOSTUNREACH|NETUNREACH)\b|\b(?:etimedout|ehostunreach|enetunreach)\b|ESOCKETTIMEDOUT|(?i:connect(?:ion)?(?: to \S+)? timed? ?out)|ConnectTimeout\w*|[Cc]onnection to (?P<host>[\w.-]+) timed out|connect timeout=|"
         r"\[Errno (?:110|113|101)\]|[Nn]o route to host|[Nn]etwork is unreachable|(?:dial|connect|connection|ping|server selection|request|Get|Post|fetch)[^\n]{0,120}(?:context deadline exceeded|[Cc]lient\.Timeout exceeded)|ServerSelectionTimeoutError|MongoServerSelectionError|server selection (?:error|timeout)|curl: \(28\)|upstream timed out|"
-        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for(?! (?:the )?(?:caches?|condition)\b)|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|etcdserver: request timed out|HeadlessTimeout|Operation timed out|QueuePool limit",
+        r"timeout expired|SocketTimeoutException|[Tt]imed? ?out (?:while )?(?:waiting for(?! (?:the )?(?:caches?|condition)\b)|connecting to|trying to connect)[^\n]*|TimeoutException: [^\n]*(?:connect|broker|node|metadata)|etcdserver: request timed out|HeadlessTimeout|Operation timed out|QueuePool limit|pool timed out|(?i:timeout|timed out) (?:occurred )?after[^\n]{0,40}\bwaiting (?:\S+ (?:seconds )?)?(?:for|on)\b[^\n]*|urlopen error timed out|download timed out|read timeout=|\bReadTimeout(?:Error)?\b|"
+        r"(?:socket|http|urllib|ssl)[\s\S]{0,600}?^(?:socket\.timeout|TimeoutError): timed out",
     ),
     _rule(
         "dependency-unreachable",
-        "amqpconnectionerror|nobrokersavailable|no brokers available|unable to bootstrap|maxretriesperrequest|no nodes available|nonodesavailable|nohostavailable|no living connections|cluster_block|network-related|no reachable|connection attempt failed|communications link failure|unable to connect to|can't connect to|cannot connect to|could not connect to|failed to connect to",
-        r"AMQPConnectionError|NoBrokersAvailable|No brokers available|Unable to bootstrap from (?P<address>[\w.-]+:\d+)|MaxRetriesPerRequestError|[Nn]o (?:living connections|reachable (?:servers|hosts|nodes))|None of the configured nodes (?:are|were) available|NoHostAvailable\w*|NoNodesAvailable\w*|The connection attempt failed|Communications link failure|[Aa] network-related or instance-specific error[^\n]*|"
+        "connectionloss|amqpconnectionerror|nobrokersavailable|no brokers available|unable to bootstrap|maxretriesperrequest|no nodes available|nonodesavailable|nohostavailable|no living connections|cluster_block|network-related|no reachable|connection attempt failed|communications link failure|unable to connect to|can't connect to|cannot connect to|could not connect to|failed to connect to",
+        r"KeeperErrorCode = ConnectionLoss|AMQPConnectionError|NoBrokersAvailable|No brokers available|Unable to bootstrap from (?P<address>[\w.-]+:\d+)|MaxRetriesPerRequestError|[Nn]o (?:living connections|reachable (?:servers|hosts|nodes))|None of the configured nodes (?:are|were) available|NoHostAvailable\w*|NoNodesAvailable\w*|The connection attempt failed|Communications link failure|[Aa] network-related or instance-specific error[^\n]*|"
         r"(?i:unable to|can't|cannot|could not|failed to) connect to (?!the server:|X server|\('(?:0\.0\.0\.0|::|127))[^\n]*",
     ),
     # ---- configuration that names the place: before arguments, for files have options too
     _rule(
         "configuration-invalid",
         "unknown|unrecogni|unexpected|invalid|syntax|parse|parsing|duplicate|missing|expected|not allowed|bad ",
-        r"(?<![\w./-])(?P<path>[\w./-]*(?:\.(?:conf|cfg|cnf|ya?ml|toml|ini|json|hcl|vcl|xml|properties|tf|rules)|Caddyfile|Corefile|[\w-]+rc)):(?P<at>\d+)(?::\d+)?[\]):]*:?(?![^\n]*(?:[Nn]o such file|[Pp]ermission denied))[^\n]{0,40}?"
+        r"(?<![\w./-])(?P<path>[\w./-]{0,255}(?:\.(?:conf|cfg|cnf|ya?ml|toml|ini|json|hcl|vcl|xml|properties|tf|rules)|Caddyfile|Corefile|[\w-]{1,40}rc)):(?P<at>\d+)(?::\d+)?[\]):]*:?(?![^\n]*(?:[Nn]o such file|[Pp]ermission denied))[^\n]{0,40}?"
         r"(?P<problem>(?i:unknown|unrecogni[sz]ed|unexpected|invalid|syntax|parse error|parsing (?:failed|error)(?!: permission)|duplicate|missing|expected|not allowed|bad )[^\n]*)",
     ),
     _rule(
@@ -616,9 +635,9 @@ RULES: tuple[Rule, ...] = (
     # ---- arguments
     _rule(
         "bad-arguments",
-        "unrecognized argument|unknown flag|not defined|unrecognized option|invalid option|unknown option|unexpected argument|unknown argument|unknown command|subcommand|bad option|arguments are required|required flag|shorthand flag|for flag|no such option|unexpected extra|vm option|create the java virtual|unknown shorthand|heap size|illegal option|no such command|invalid choice|unrecognised|missing option|missing argument|unknown parameter|wasn't expected",
+        "unrecognized argument|unknown flag|unknown long|unknown short|from flags|unexpected '-|not defined|unrecognized option|invalid option|unknown option|unexpected argument|unknown argument|unknown command|subcommand|bad option|arguments are required|required flag|shorthand flag|for flag|no such option|unexpected extra|vm option|create the java virtual|unknown shorthand|heap size|illegal option|no such command|invalid choice|unrecognised|missing option|missing argument|unknown parameter|wasn't expected",
         r"(?i:unrecogni[sz]ed arguments?): ?(?P<argument>[^\n]+)|unknown (?:long )?flag:? [`'\"]?(?P<argument2>--?[\w-]+)|flag provided but not defined: (?P<argument3>-[\w-]+)|(?i:unrecogni[sz]ed option):?[ '\"`]*(?P<argument4>-[\w=.:+-]+)|(?i:invalid|illegal|unknown|bad) option:?(?: --)? ?[ '\"`]*(?P<argument5>-*\w[\w=.-]*)|"
-        r"(?i:unexpected|unknown) argument:?[ '\"`]*(?P<argument6>-*[\w=.-]+)|(?:unknown|unrecogni[sz]ed) (?:sub)?command:? [\"'`](?P<argument7>[\w-]+)|No such (?:option|command):? ['\"]?(?P<argument8>[\w-]+)|the following (?:required )?arguments (?:are required|were not provided): ?\s*(?P<missing>[^\n]+)|required flag\(s\) (?P<missing2>\"[^\n]+?\") not set|"
+        r"from flags: [^\n]*field not found, node: (?P<argument17>\w+)|unknown short flag '(?P<argument18>-\w+)|unexpected '(?P<argument19>--?[\w-]+)'|(?i:unexpected|unknown) argument:?[ '\"`]*(?P<argument6>-*[\w=.-]+)|(?:unknown|unrecogni[sz]ed) (?:sub)?command:? [\"'`](?P<argument7>[\w-]+)|No such (?:option|command):? ['\"]?(?P<argument8>[\w-]+)|the following (?:required )?arguments (?:are required|were not provided): ?\s*(?P<missing>[^\n]+)|required flag\(s\) (?P<missing2>\"[^\n]+?\") not set|"
         r"unknown shorthand flag: '\w' in (?P<argument9>-\w+)|invalid (?:value|argument) [\"'](?P<value>[^\"']*)[\"'] for (?:[\"'](?P<argument10>-*[\w, <>=-]+)[\"']|flag (?P<argument11>-[\w-]+))|Unrecognized VM option '(?P<argument12>[^']+)'|Invalid (?:maximum|initial) heap size: (?P<argument13>\S+)|argument (?P<argument14>[\w/-]+): (?:invalid|expected)[^\n]*|"
         r"[Uu]nexpected extra arguments? \((?P<argument15>[^)]+)\)|Missing (?:option|argument) '(?P<missing3>[^']+)'|Found argument '(?P<argument16>[^']+)' which wasn't expected",
     ),
@@ -666,10 +685,18 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "configuration-invalid",
-        "unknown|unrecogni|undefined receiver|no setting|not registered|datasource|driver class|field not found|[pool|wrong number of arguments",
+        "configuration setting found for key|unknown|unrecogni|undefined receiver|no setting|not registered|datasource|driver class|field not found|[pool|wrong number of arguments",
         r"(?i:(?:unknown|unrecogni[sz]ed|unsupported) (?:config(?:uration)? (?:file )?)?(?:variable|keyword|directive|setting|parameter|property|section|key|driver|backend|provider|dialect|block type)s?):? ?[\"'`]*(?P<setting>[\w./-]+)?|"
-        r"undefined receiver[^\n]*|there is no setting with that name|(?<!\w)\w*(?i:driver|provider|plugin|backend|dialect|adapter)\w* (?:is )?not registered(?:: (?P<value>\S+))?|Failed to configure a DataSource[^\n]*|"
-        r"Failed to determine (?:a suitable|the) (?:driver class|\w+ dialect)|field not found, node: (?P<setting2>\w+)|\[pool (?:[\w.-]+)\] (?P<problem>[^\n]+)",
+        r"[Nn]o configuration setting found for key '(?P<setting3>[^']+)'|undefined receiver[^\n]*|there is no setting with that name|(?<!\w)\w*(?i:driver|provider|plugin|backend|dialect|adapter)\w* (?:is )?not registered(?:: (?P<value>\S+))?|Failed to configure a DataSource[^\n]*|"
+        r"Failed to determine (?:a suitable|the) (?:driver class|\w+ dialect)|(?<!from flags: )field not found, node: (?P<setting2>\w+)|\[pool (?:[\w.-]+)\] (?P<problem>[^\n]+)",
+    ),
+    # What a setting may be, or that it is none.
+    _rule(
+        "configuration-invalid",
+        "should be|must be|is not configured|has no jdbc",
+        r"(?<![\w.])(?P<setting>[A-Z][A-Z\d]*(?:_[A-Z\d]+)+) (?:length )?(?:should|must) be (?:at least|at most|one of|between|greater|less|longer|"
+        r"shorter|a|an) [^\n]*|(?:^|[:\]>] ?|ERROR )[a-z][\w-]*(?:\.[a-z][\w-]*)* is not configured(?:[;,.][^\n]*)?$|[Dd]atasource \S+ has no JDBC URL[^\n]*",
+        unsure="yes",
     ),
     # ---- a file that is not there: last, for many of the above say it too
     # A socket is made by who listens on it: what is missing is its directory.
@@ -682,7 +709,7 @@ RULES: tuple[Rule, ...] = (
         "file-missing",
         "no such file|enoent|errno 2]|filenotfound|nosuchfile|could not find file|(2: no|failed opening|unable to access jarfile|code: 2, kind: notfound|can't open|does not exist|cannot stat|cannot load certificate|not find a part of the path",
         r"\[Errno 2\] No such file or directory: [\"'](?P<path>[^\"']+)|ENOENT: no such file or directory, (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|(?:open|stat|lstat|chdir|mkdir|fork/exec|read|scandir) (?P<path3>[^\s:]+): (?:no such file or directory|The system cannot find)|FileNotFoundException: (?P<path4>[^\s(]+)|NoSuchFileException: (?P<path5>\S+)|"
-        r"Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{0,60}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
+        r"The configuration file '[^']+' was not found[^\n]*physical path (?:is|was) '(?P<path15>[^']+)'|Could not find (?:file|a part of the path) '(?P<path6>[^']+)'|\"(?P<path7>[^\"]+)\"[^\n]{0,60}(?:failed )?\(?(?:2: No such file|SSL: error:\w+:[^\n]*No such file)|No such file or directory @ \w+ - (?P<path8>\S+)|[Ff]ailed opening (?:required )?'(?P<path9>[^']+)'|can't open file '(?P<path10>[^']+)'|"
         r"(?:can't open|cannot open|cannot access|cannot stat|can't cd to|can't stat|can't open config file|cannot find)(?: config file)?[ :]+['\"‘`]?(?P<path11>[^'\"’:\n]+?)['\"’`]?(?:: [Nn]o such file[^\n]*)?$|(?:^|[\s:'\"(])(?P<path12>\.{0,2}/[^\s:'\"]+)['\"]?: (?i:no such file or directory)|(?P<path13>/[^\s:'\"]+)['\"]? (?:does not exist|not found)|(?i:config(?:uration)? file) ['\"]?(?P<path14>\S+?)['\"]? (?:does not exist|not found)|code: 2, kind: NotFound|[Nn]o such file or directory",
     ),
     _rule(
@@ -695,7 +722,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "configuration-invalid",
         "config|settings|properties|requirement failed|fatal: parameter",
-        r"(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|post process|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties files?)(?: file)?)[^\n]*|(?<!FATAL )(?i:config(?:uration)? (?:file )?(?:is )?(?:invalid|error))[^\n]*|(?i:invalid configuration)[^\n]*|\b\w*ConfigurationE(?:rror|xception)\b[^\n]*|fatal: parameter (?P<setting2>\w+): [^\n]*|[Cc]onfiguration file contains errors[^\n]*|(?i:error initializing configuration) '(?P<path>/[^']+)'[^\n]*|Failed to merge config with '(?P<path2>/[^']+)'[^\n]*|"
+        r"(?i:(?:error|failed|unable|cannot|couldn't|could not) (?:to )?(?:load|pars|read|process|validat|post process|decod|unmarshal)\w*(?: the| your)? (?:config\w*|settings?|properties files?)(?: file)?)[^\n]*|(?<!FATAL )(?i:config(?:uration)? (?:file )?(?:is )?(?:invalid|error))[^\n]*|(?i:invalid configuration)[^\n]*|\b\w*ConfigurationE(?:rror|xception)\b[^\n]*|fatal: parameter (?P<setting2>\w+): [^\n]*|[Cc]onfiguration file contains errors[^\n]*|(?i:error initializing config(?:uration)?) '\s*(?P<path>/[^']+)'[^\n]*|Failed to merge config with '(?P<path2>/[^']+)'[^\n]*|"
         r"requirement failed: (?P<setting>[a-z][\w-]*(?:\.[a-z][\w-]*)+) (?:cannot|must|should|is|may)\b[^\n]*",
     ),
 )
@@ -717,11 +744,16 @@ _ENDPOINTS = tuple(
         r"\((?P<host>[A-Za-z][\w.-]*):(?P<port>\d{2,5})\)",
         r"[\[('\"]+(?P<host>[\w.-]+|::1)['\"\]]*[:,] ?(?P<port>\d{2,5})[\])'\"]",
         r"(?P<host>[A-Za-z][\w-]*(?:\.[\w-]+)*)/\d+\.\d+\.\d+\.\d+:(?P<port>\d{2,5})",
+        r"\bhost=[\"']?(?P<host>[\w.-]+)[\"']?[ ,;]+port=[\"']?(?P<port>\d+)",
         r"remote host \((?P<host>[\d.]+)\)(?::(?P<port>\d+))?",
         r"ipv4#(?P<host>[\d.]+):(?P<port>\d+)",
         r"(?<![\w.])(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
     )
 )
+_ASKED = lazy(
+    r"\b(?:Get|Post|Put|Patch|Head|Delete) \\?\"http(?P<tls>s?)://(?P<host>[A-Za-z][\w.-]*)(?::(?P<port>\d+))?[/?\\\"]"
+)
+_NUMBER = lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$")
 _OBJECT_FIELDS = lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
 _CONNECTS = frozenset(
     {
@@ -764,6 +796,9 @@ _SUFFIX = lazy(
 _OFFERED = lazy(
     r"(?i)\bif (?:you|this|that)\b[^.]*\b(?:want|wish|intend|intended|like|would|prefer|need to force)\b|"
     r"\bto (?:force|override|overrule|disable|suppress|silence|skip|bypass|change|allow)\b[^.]*\benv"
+)
+_OF_ENVIRONMENT = lazy(
+    r"(?i)\benv|variable|setting|config|KeyError|required key|\$|key not found|unbound|parameter|specify"
 )
 _MAY_BE = lazy(
     r"(?i)\b(?:can|may|could) (?:also )?be (?:\w+ly )?(?:suppl|set|giv|provid|specif|defin|overrid)\w*"
@@ -810,10 +845,18 @@ def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
                 if rule.what == "environment-variable-missing":
                     if _OFFERED.search(line.text):
                         continue
-                    values = {**values, "unsure": "yes"} if _MAY_BE.search(line.text) else values
+                    if _MAY_BE.search(line.text) or _is_plain_word(
+                        values.get("variable", ""), f"{found[0]} {line.text}"
+                    ):
+                        values = {**values, "unsure": "yes"}
                 if rule.what == "configuration-invalid" and _BARE.search(found[0]):
                     values = values if _configures(kept, index) else {**values, "bare": "yes"}
                 yield Meaning(rule.what, line, values)
+
+
+def _is_plain_word(name: str, entry: str) -> bool:
+    """Whether a name may as well be a word in capitals, and nothing beside it says that it is a variable."""
+    return name.isupper() and "_" not in name and not _OF_ENVIRONMENT.search(entry)
 
 
 def _worth(lines: Sequence[Line]) -> list[Line]:
@@ -869,13 +912,31 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
             if key == "problem"
             else value.strip().lstrip("\"'`,;").rstrip("\"'`.,;").rstrip(":"),
         )
+    values = plausible(values)
     if rule.what in _CONNECTS:
         _endpoint(values, lines, index)
+        values = _by_name(plausible(values), lines[index].text)
     if values.pop("upper", "") and values.get("variable"):
         values["variable"] = re.sub(r"[.-]", "_", values["variable"]).upper()
     if values.pop("laravel", ""):
         values["variable"] = "APP_KEY"
     return {key: value for key, value in values.items() if value}
+
+
+def _by_name(values: dict[str, str], text: str) -> dict[str, str]:
+    """The host of the URL that was asked for, in place of the number that it was resolved to."""
+    url = _ASKED.search(text) if _NUMBER.match(values.get("host", "")) else None
+    if url is None:
+        return values
+    port = url["port"] or ("443" if url["tls"] else "80")
+    return {**values, "host": url["host"], "port": port} if values.get("port", port) == port else values
+
+
+def address_in(line: Line) -> dict[str, str]:
+    """Host and port that one line names, whatever it says of them."""
+    values: dict[str, str] = {}
+    _endpoint(values, [line], 0)
+    return plausible(values)
 
 
 def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None:  # noqa: C901

@@ -40,7 +40,7 @@ _PYTHON_END = lazy(
     r"[a-z]\w*)?(?::\s|$)"
 )
 _RAISED = lazy(
-    r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z]\w*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
+    r"^(?:Uncaught )?(?:[\w$]+[.:]+)*[A-Z][\w$]*(?:Error|Exception|Failure|Panic)\b(?: \[[\w.]+\])?(?:: |$| \()"
 )
 _JVM = lazy(r"^[a-z]\w*(?:\.[\w$]+)+(?:Exception|Error)\b")
 _RUBY_END = lazy(r"^\S+?:\d+:in [`'].*\((?:[A-Z]\w*)(?:::\w+)*\)\s*$|^\S+\.rb:\d+.*\([A-Z][\w:]+\)$")
@@ -90,7 +90,8 @@ _FOLLOWS = lazy(
     r"A fatal exception has occurred\. Program will exit|BUILD FAILED|triggerUncaughtException|"
     r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
-    r"^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
+    r"^Emitted 'error' event on |Plugin '\w+' (?:init function returned error|registration as a STORAGE ENGINE failed)|"
+    r"Plugin initialization aborted|Unknown/unsupported storage engine|^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
     r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed$|[Ee]rrors? (?:\(s\) )?found in configuration|"
     r"\bBOOT FAILED$|^[A-Z][\w ]{3,30} failed to start\.?$|(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
 )
@@ -110,8 +111,9 @@ _LOGFMT_WORDS = lazy(r"\b(?:msg|message|err|error)=\"((?:[^\"\\]|\\.)+)\"")
 _HEAD = lazy(
     r"""[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w./-]+:\d+\]\s*
     |\[?\d{4}[-/]\d\d[-/]\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\ ?(?:UTC|GMT)|\ ?[+-]\d\d:?\d\d)?\]?(?:\s*\|\s*|:?\s+)
-    |\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[\d+\]:?\s+|\d+\#\d+:\s+|<0\.\d+\.\d+>\s+|\d+\ ---\ \[[^\]]*\]\s+\S+\s+:\s+
-    |npm\ (?:ERR!|error)\s+|what\(\):\s+""",
+    |\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[\d+\]:?\s+|\d:\s+(?=[A-Za-z])|\d+\#\d+:\s+|<0\.\d+\.\d+>\s+|\d+\ ---\ \[[^\]]*\]\s+\S+\s+:\s+
+    |npm\ (?:ERR!|error)\s+|what\(\):\s+|/\S+:\d+:in\ [`'][^`']*':?\s+(?=\S)|\[\s*\d+\.\d+s\]\s+|ThreadId\(\d+\)\s+
+    |Exception\ in\ thread\ "[^"]*"\s+""",
     re.VERBOSE,
 )
 _AFTER_HEAD = lazy(
@@ -121,7 +123,7 @@ _AFTER_HEAD = lazy(
 )
 # How a line ends that has said its reason.
 FAREWELL = lazy(
-    r"(?i)(?<=\w)[,;] (?:now )?(?:stopping|exiting|aborting|terminating|quitting|shutting down)\b.{0,20}$"
+    r"(?i)(?<=\w)[,;.!] (?:now )?(?:stopping|exiting|aborting|terminating|quitting|shutting down)\b.{0,20}$"
 )
 _BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|Error|error|main)\b|-+")
 _RECOVERED = lazy(
@@ -163,6 +165,10 @@ _HELP = lazy(
 _RUST_HEAD = lazy(r" panicked at .*:$")
 _WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
 _CAUSED = lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
+# An error that was printed as a value: its name and message in brackets.
+_INSPECTED = lazy(r"^\[(?:[A-Z]\w*)?(?:Error|Exception)\w*: .+\]$")
+# What stands before the words of an entry that is printed as a list or in a box.
+_LIST = lazy(r"^(?:[|*•>] ?)+")
 _INNER = lazy(r"^ +---> ")
 _PANICS = ("panic: ", "fatal error: ")
 _JOINS = (
@@ -422,6 +428,16 @@ def without_head(text: str) -> str:
     return rest if rest.strip() else text.strip()
 
 
+def quoted(line: Line, lines: Sequence[Line]) -> str:
+    """The message of a line, with the next words where it ends in a colon."""
+    text = without_head(_LIST.sub("", " ".join(line.text.split())))
+    if not text.endswith(":"):
+        return text
+    after = (_LIST.sub("", " ".join(one.text.split())) for one in lines if one.number > line.number)
+    words = next((one for one in after if _WORDS.search(one.lower())), "")
+    return f"{text} {without_head(words)}" if words else text
+
+
 def remark(line: Line) -> bool:
     """Whether a line complains, but at a level, or in words, that say that the program goes on."""
     return line.weight <= PLAIN and bool(_WEAK.search(line.text))
@@ -438,6 +454,7 @@ class _State:
         self.block = 0
         self.traceback = False
         self.awaits = False
+        self.chain = False
         self.go_dump = False
         self.help = False
         self.entry = ""
@@ -509,6 +526,8 @@ class _State:
 
     def _form(self, line: str) -> int:  # noqa: PLR0911 - a decision table, row by row
         """The weight of a line by its form alone."""
+        if _INSPECTED.match(line):
+            return FATAL
         if _NOISE.search(line) or not _BARE.sub("", line).strip():
             return NOISE
         if _says_of_others(line):
@@ -533,11 +552,16 @@ class _State:
             return ERROR
         return WEAK if _WEAK.search(line) and not goes_on(line) else PLAIN
 
-    def _special(self, line: str) -> int | None:
+    def _special(self, line: str) -> int | None:  # noqa: PLR0911 - a decision table, row by row
         """The weight where the lines before decide it, else None."""
         if self.awaits:
             self.awaits = False
             return ROOT
+        if self.chain and line[:1] in " \t":
+            return ROOT
+        self.chain = line.strip() == "Caused by:"  # Rust lists the causes below it, the innermost last
+        if self.chain:
+            return NOISE
         if line.endswith("Traceback (most recent call last):"):
             self.traceback = True
             return NOISE
@@ -728,7 +752,8 @@ def _roots(lines: list[Line]) -> list[Line]:
     """Of a chain of ``Caused by`` the last one, of ``--->`` the innermost, weighs most."""
     best: dict[int, int] = {}
     for index, line in enumerate(lines):
-        if _CAUSED.match(line.text) or _INNER.match(line.text):
+        caused = _CAUSED.match(line.text)
+        if (caused and caused.end() < len(line.text)) or _INNER.match(line.text):
             best[line.block] = index
     for index in best.values():
         line = lines[index]

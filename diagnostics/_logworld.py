@@ -49,6 +49,7 @@ PARTICULARS = (
         "loopback_text",
         "service_selector",
         "missing_service",
+        "missing_namespace",
     ),
 )
 """The attributes that a join with the cluster may add."""
@@ -197,23 +198,20 @@ def join(snapshot: Snapshot, one: Container, host: str, port: str) -> Joined:
     joined = _join(snapshot, one, host, port)
     found = joined.attributes
     right = (
-        found.get("other_host")
-        or found.get("nearest_host")
-        or found.get("meant")
-        or ("127.0.0.1" if found.get("sibling_host") else "")
+        found.get("nearest_host") or found.get("meant") or ("127.0.0.1" if found.get("sibling_host") else "")
     )
     ports = found.get("service_ports", "")
     wrong, better = (port, ports) if found.get("state") == "no-port" and ports.isdigit() else (host, right)
-    if not wrong or not better:
+    if not wrong or not (better or found.get("other_host")):
         return joined
     pattern = re.compile(rf"(?<![\w.-]){re.escape(wrong)}(?![\w-]|\.\w)")
     for each in one.spec.get("env") or []:
         value = str(each.get("value") or "")
         if pattern.search(value):
             row = (f"{each.get('name')}={_hidden(value)}", f"{one.spec_path}.env")
-            extra = {"env_name": str(each.get("name")), "env_value": pattern.sub(better, value)}
-            if "@" in value:
-                extra.pop("env_value")
+            extra = {"env_name": str(each.get("name"))}
+            if better and "@" not in value:
+                extra["env_value"] = pattern.sub(better, value)
             return Joined({**found, **extra}, (*joined.notes, row), agrees=joined.agrees)
     return joined
 
@@ -295,26 +293,36 @@ def _absent(
         )
         return Joined(found, (row,), agrees=True)
     found["missing_service"] = service
+    own = snapshot.target.namespace
     notes = [(f"no Service {service} in namespace {namespace}", source)]
-    if namespace != snapshot.target.namespace and snapshot.absent(_namespace_read(namespace)):
+    if namespace != own and snapshot.absent(_namespace_read(namespace)):
+        found["missing_namespace"] = namespace
         notes = [(f"namespace {namespace} does not exist", f"namespace {namespace}")]
     elsewhere = snapshot.items(_elsewhere_read(service)) or []
     spaces = sorted({namespace_of(each) for each in elsewhere if name_of(each) == service} - {namespace})
     close = nearest(service, names)
-    if spaces:
-        found["other_namespace"] = spaces[0]
-        found["other_host"] = f"{service}.{spaces[0]}"
-        notes.append(
-            (f"Service {service} exists in namespace {', '.join(spaces)}", "services of all namespaces")
-        )
-    elif close:
+    other = _other_space(spaces, own)
+    if close:
         found["nearest"] = close[0]
-        found["nearest_host"] = (
-            close[0] if namespace == snapshot.target.namespace else f"{close[0]}.{namespace}"
-        )
+        found["nearest_host"] = close[0] if namespace == own else f"{close[0]}.{namespace}"
+    elif other:
+        found |= {"other_namespace": other, "other_host": service if other == own else f"{service}.{other}"}
     if names:
         notes.append((f"Services there: {', '.join(sorted(names)[:8])}", source))
-    return Joined(found, tuple(notes), agrees=True)
+    if spaces:
+        # Whose namespace that is, nobody knows: another team's Service of the same name is no proof.
+        shown = f"{', '.join(spaces[:3])}{f' and {len(spaces) - 3} more' if spaces[3:] else ''}"
+        notes.append((f"Service {service} exists in namespace {shown}", "services of all namespaces"))
+    return Joined(found, tuple(notes), agrees="other_host" not in found)
+
+
+def _other_space(spaces: list[str], own: str) -> str:
+    """The namespace in which a Service was probably meant: the pod's own, one of its kin, or the only one."""
+    kin = [one for one in spaces if one.partition("-")[0] == own.partition("-")[0]]
+    if own in spaces:
+        return own
+    best = spaces if len(spaces) == 1 else kin if len(kin) == 1 else []
+    return best[0] if best else ""
 
 
 def _present(snapshot: Snapshot, body: Body, namespace: str, port: str, base: dict[str, str]) -> Joined:

@@ -25,11 +25,12 @@ from ._attached import (
     holders,
     untold,
 )
-from ._binding import pods_read
-from ._blocked import network_condition, progressed, waits_for_start
+from ._binding import pods_read, words
+from ._blocked import network_condition, progressed, waits_for_node, waits_for_start
 from ._mounttext import Failure, device_of, failures, server_of, short_of
-from ._overdue import overdue
+from ._overdue import changing, overdue
 
+_OBJECT = lazy(r"objectName: ?\W?(?P<object>[\w./-]+)|(?i:secret) from all regions: (?P<object2>[\w./-]+)")
 _SOON = timedelta(minutes=1)
 # Options of NFS, EFS and CIFS: a file system on a disk refuses them.
 _NETWORK_OPTION = lazy(
@@ -37,6 +38,10 @@ _NETWORK_OPTION = lazy(
     r"|dir_mode|file_mode|username|credentials|domain|cache)=|(?:no)?(?:resvport|lock|intr|sharesock|mfsymlinks"
     r"|serverino|cto|tls|iam)$|hard$|soft$"
 )
+_NOT_INSTALLED = lazy(
+    r"(?P<count>\d+) (?P<driver>[\w-]+(?:\.[\w-]+)+) CSI driver is not installed on the node"
+)
+_NODES = lazy(r"^\d+/(?P<all>\d+) nodes are available")
 _HOLDER = lazy(
     r"(?:already|currently) attached to (?:the |a )?(?:different |other )?node[ (]+(?:\S*/)?"
     r"(?P<node>[\w.-]*\w)",
@@ -47,6 +52,8 @@ _HOLDER = lazy(
 def reads(snapshot: Snapshot) -> Iterator[Read]:
     """For a pod that waits on its node: its volumes, their attachments, the drivers of the node."""
     pod = pod_of(snapshot)
+    if pod is not None and waits_for_node(pod) and _NOT_INSTALLED.search(words(snapshot)[0]):
+        yield from (cl.volume_read(name) for name in bound(snapshot).values())
     if pod is None or not waits_for_start(pod) or network_condition(pod) == "True":
         return
     node = str((pod.get("spec") or {}).get("nodeName"))
@@ -68,6 +75,7 @@ def reads(snapshot: Snapshot) -> Iterator[Read]:
 def examine(snapshot: Snapshot) -> Iterator[Symptom]:
     """What keeps the volumes from the pod."""
     pod = pod_of(snapshot)
+    yield from unplaced(snapshot)
     if pod is None or not waits_for_start(pod) or network_condition(pod) == "True":
         return
     node = str((pod.get("spec") or {}).get("nodeName"))
@@ -88,12 +96,50 @@ def examine(snapshot: Snapshot) -> Iterator[Symptom]:
         yield symptom
         if symptom.name == "storage.driver-missing" and "registered" not in symptom.attributes:
             yield Symptom("storage.driver-named", POD, symptom.source, failure.why or failure.event.message)
+    if slow := list(changing(snapshot, pod, node)):
+        yield from slow
+        if not told:
+            return  # it is attached and mounted: the rest follows
     rest = [
         one for one in silent if _about(one) not in told and not (told and one.name == "storage.attaching")
     ]
     yield from rest
     if not (told or rest or lacking or progressed(snapshot)):
         yield from overdue(snapshot, pod, node)
+
+
+def unplaced(snapshot: Snapshot) -> Iterator[Symptom]:
+    """Nodes that the scheduler passes over because they lack the driver of a claim, in its words."""
+    pod = pod_of(snapshot)
+    text, source = words(snapshot) if pod is not None and waits_for_node(pod) else ("", "")
+    found, all_nodes = _NOT_INSTALLED.search(text), _NODES.search(text)
+    if not found:
+        return
+    driver, count = found["driver"], found["count"]
+    if all_nodes and 2 * int(count) < int(all_nodes["all"]):
+        return  # most nodes turn the pod away for something else
+    attributes = {
+        "driver": driver,
+        "claim": _claim_of(snapshot, driver),
+        "lacking": f"{count} of {all_nodes['all']} nodes" if all_nodes else f"{count} nodes",
+    }
+    known = {key: value for key, value in attributes.items() if value}
+    yield Symptom("storage.driver-missing", POD, source, text, known)
+    if all_nodes and all_nodes["all"] == count:
+        yield Symptom("storage.driver-named", POD, source, text)
+
+
+def _claim_of(snapshot: Snapshot, driver: str) -> str:
+    """The claim that needs the driver: by its volume, by its class, or because there is no other."""
+    listed = cl.uses(snapshot)
+    for use in listed:
+        claim = snapshot.body(use.read) or {}
+        volume = snapshot.body(cl.volume_read(str((claim.get("spec") or {}).get("volumeName")))) or {}
+        cls = snapshot.body(cl.class_read(cl.class_of(claim) or "")) or {}
+        named = ((volume.get("spec") or {}).get("csi") or {}).get("driver")
+        if driver in (named, cls.get("provisioner"), cl.provisioner_of(claim)):
+            return use.claim
+    return listed[0].claim if len(listed) == 1 else ""
 
 
 def _lacking(snapshot: Snapshot, node: str, drivers: Iterable[str]) -> bool:
@@ -153,10 +199,7 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
         attributes.update(_hostpath(pod, failure.volume))
     elif failure.event.reason == "FailedAttachVolume":
         name = "storage.attach-failed"
-    if failure.problem == "filesystem-refused":
-        attributes.update(_options(snapshot, failure.volume))
-    elif failure.problem == "unreachable":
-        attributes["short"] = short_of(failure.event.message)
+    attributes.update(_details(snapshot, pod, failure))
     attributes.update(server_of(failure.event.message) or device_of(failure.event.message))
     return Symptom(
         name,
@@ -167,6 +210,15 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
         failure.event.time,
         notes=notes,
     )
+
+
+def _details(snapshot: Snapshot, pod: Body, failure: Failure) -> dict[str, str]:
+    """What belongs to one problem alone."""
+    if failure.problem == "filesystem-refused":
+        return _options(snapshot, failure.volume)
+    if failure.problem == "secret-provider":
+        return _provider(pod, failure)
+    return {"short": short_of(failure.event.message)} if failure.problem == "unreachable" else {}
 
 
 def _place(snapshot: Snapshot, pod: Body, volume: str) -> dict[str, str]:
@@ -191,6 +243,18 @@ def _place(snapshot: Snapshot, pod: Body, volume: str) -> dict[str, str]:
         else {"pv": volume, "what": f"volume {volume}"}
     )
     return {**found, **({"csi_driver": str(driver)} if driver else {})} if volume else {}
+
+
+def _provider(pod: Body, failure: Failure) -> dict[str, str]:
+    """The object that was asked of the secrets' keeper, and the SecretProviderClass that lists it."""
+    volumes: list[Body] = (pod.get("spec") or {}).get("volumes") or []
+    own = [(one.get("csi") or {}) for one in volumes if one.get("name") == failure.volume]
+    named = [str((one.get("volumeAttributes") or {}).get("secretProviderClass") or "") for one in own]
+    found = _OBJECT.search(failure.event.message)
+    return {
+        "provider_class": "".join(named),
+        "object": (found["object"] or found["object2"]) if found else "",
+    }
 
 
 def _options(snapshot: Snapshot, volume: str) -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from poddoctor.model import Snapshot
+from poddoctor.pod.clip import clip
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, pod_events
 
@@ -208,7 +209,11 @@ def _fsck_said(output: str) -> str:
     """What fsck found, without its banner and without what it always says."""
     lines = [line.strip() for line in output.splitlines()]
     told = [line for line in lines if line and not _FSCK_NOISE.search(line)]
-    return f"fsck cannot repair it by itself: {told[0]}"[:200] if told else "fsck cannot repair it by itself"
+    return (
+        clip(f"fsck cannot repair it by itself: {told[0]}", 200)
+        if told
+        else "fsck cannot repair it by itself"
+    )
 
 
 def device_of(message: str) -> dict[str, str]:

@@ -19,7 +19,33 @@ from ._mounttext import REASONS
 
 _REMOTE = ("nfs", "csi", "iscsi", "cephfs", "rbd", "glusterfs", "azureFile", "fc", "cinder", "vsphereVolume")
 _OVERDUE = timedelta(minutes=3)
+_CHANGING = "VolumePermissionChangeInProgress"
+_FILES = lazy(r"processed (?P<files>\d+) files")
+_PLACE = lazy(r"/volumes/(?:[\w.-]+~)?[\w-]+/(?P<volume>[^/\s\"\\]+)")
 _UNMOUNTED = lazy(r"unmounted volumes=\[(?P<volumes>[^\]]*)\]")
+
+
+def changing(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
+    """A volume of many files whose group the kubelet sets one by one, as it says since 1.33."""
+    said = standing_events(snapshot, (_CHANGING,))
+    if not said:
+        return
+    text = " ".join(one.message for one in said)
+    place, files = _PLACE.search(text), _FILES.search(text)
+    name = place["volume"] if place else ""
+    claim = next((claim for claim, volume in bound(snapshot).items() if volume == name), "")
+    start = parse_time(condition(pod, "PodScheduled").get("lastTransitionTime"))
+    context = (pod.get("spec") or {}).get("securityContext") or {}
+    attributes = {
+        "node": node,
+        "what": f"volume {name} (claim {claim})" if claim else f"volume {name}" if name else "its volume",
+        "since": show_duration(snapshot.clock - start) if start else "",
+        "files": files["files"] if files else "",
+        "fs_group": "" if context.get("fsGroup") is None else str(context["fsGroup"]),
+        "policy": "once" if context.get("fsGroupChangePolicy") == "OnRootMismatch" else "",
+    }
+    known = {key: value for key, value in attributes.items() if value}
+    yield Symptom("storage.permission-change", POD, said[0].source, said[0].message, known, said[0].time)
 
 
 def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
@@ -44,6 +70,9 @@ def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
         return
     age = show_duration(snapshot.clock - since)
     attributes = {"node": node, "what": ", ".join(waiting.values()), "since": age}
+    context = (pod.get("spec") or {}).get("securityContext") or {}
+    if context.get("fsGroup") is not None and context.get("fsGroupChangePolicy") != "OnRootMismatch":
+        attributes["fs_group"] = str(context["fsGroup"])
     text = summary.message if summary else f"not mounted on {node} after {age}, and nothing says why"
     source = summary.source if summary else "pod.status.containerStatuses"
     yield Symptom("storage.mount-overdue", POD, source, text, attributes)

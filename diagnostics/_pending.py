@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Found, Snapshot, Symptom
+from poddoctor.pod.clip import clip
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import Pattern, lazy
 from poddoctor.pod.reads import Event, events_in
@@ -16,7 +17,7 @@ from poddoctor.pod.units import parse_time, show_duration
 from . import _claims as cl
 from ._blocked import waits_for_node
 from ._fit import Misfit, misfits
-from ._storage_errors import slow, telling
+from ._storage_errors import refusal, slow, telling
 
 _CLASS_GONE = lazy(
     r"storageclass(?:es)?(?:\.storage\.k8s\.io)? \\*[\"']?(?P<cls>[^\"'\\\s]+)\\*[\"']? not found"
@@ -228,7 +229,8 @@ def _nothing_fits(
     text = said.message if said else f"claim {name} ({wanted}): no volume fits"
     source = said.source if said else f"persistentvolumeclaim {name} spec"
     attributes = {**case.attributes, **more}
-    return Symptom("storage.no-volume-fits", POD, source, text, attributes, notes=tuple(notes))
+    shown = notes if said else notes[1:]  # the text says it too
+    return Symptom("storage.no-volume-fits", POD, source, text, attributes, notes=tuple(shown))
 
 
 def _reserved(case: _Case) -> Iterator[Symptom]:
@@ -262,6 +264,10 @@ def _provisioning(case: _Case) -> Iterator[Symptom]:
         # What it said before it only said that it is busy is worth more.
         last = last if not slow(last.message) else _spoken(case, last)
         attributes["why"] = _shortened(last.message)
+        if kind := refusal(last.message):
+            attributes["refusal"] = kind
+        if "ReadWriteMany" in cl.modes(case.claim) and kind == "mode":
+            attributes["shared"] = "yes"
         yield Symptom("storage.provisioning-failed", POD, last.source, last.message, attributes)
         return
     waited = next(
@@ -280,6 +286,8 @@ def _provisioning(case: _Case) -> Iterator[Symptom]:
     attributes["since"] = show_duration(age)
     name = "storage.provisioner-silent" if age >= _PATIENCE else "storage.provisioning"
     notes, more = _driver_notes(case.snapshot, provisioner)
+    if others := _alternatives(case.snapshot, provisioner):
+        more["alternatives"] = others
     message = waited.message if waited else f"claim {claim} waits for provisioner {provisioner}"
     source = waited.source if waited else f"persistentvolumeclaim {claim} metadata.annotations"
     yield Symptom(name, POD, source, message, {**attributes, **more}, notes=tuple(notes))
@@ -299,7 +307,9 @@ def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str,
         return [], {}
     existing = cl.names(drivers)
     if provisioner in existing:
-        return [(f"CSI driver {provisioner} is registered: its controller does not answer", "csidrivers")], {}
+        return [
+            (f"CSI driver {provisioner} is registered: its controller has made no volume", "csidrivers")
+        ], {}
     others = {
         str(one.get("provisioner"))
         for one in snapshot.items(cl.classes_read()) or []
@@ -310,6 +320,12 @@ def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str,
         (f"no CSI driver is called {provisioner}; there are: {cl.some(existing) or 'none'}", "csidrivers")
     ]
     return notes, {"driver_absent": "true", **({"nearest": near[0]} if near else {})}
+
+
+def _alternatives(snapshot: Snapshot, provisioner: str) -> str:
+    """The classes that another provisioner serves."""
+    listed = snapshot.items(cl.classes_read()) or []
+    return cl.some(cl.names([one for one in listed if one.get("provisioner") not in (*STATIC, provisioner)]))
 
 
 def _fixed_node(case: _Case) -> Iterator[Symptom]:
@@ -327,5 +343,5 @@ def _fixed_node(case: _Case) -> Iterator[Symptom]:
 def _shortened(message: str) -> str:
     """The words of the driver, without the wrappers around them."""
     text = re.sub(r"^failed to provision volume with StorageClass \S+ ", "", message, flags=re.IGNORECASE)
-    told = telling(text, 160) or message[:160]
+    told = telling(text, 160) or clip(message, 160)
     return f"its provisioner has not finished what it was asked before ({told})" if slow(text) else told

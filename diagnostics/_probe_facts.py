@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from poddoctor.model import Snapshot
 from poddoctor.pod.containers import Container
@@ -12,6 +13,7 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, log_reads, log_text, pod_of
 from poddoctor.pod.units import quantity, show_cpu
 
+from ._bound import loopback
 from ._listening import Place, listening
 from ._probe import (
     Probe,
@@ -102,12 +104,16 @@ def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str,
         yield f"the program says that its context path is {values['context_path']}", f"log {one.name}"
     if values.get("failure") == "not-found" and values.get("other_port"):
         yield f"the program says that it listens on port {values['other_port']}, too", f"log {one.name}"
+    if values.get("starved"):
+        yield f"it may use no more than {values['cpu_limit']} CPU", f"{one.spec_path}.resources.limits"
     if values.get("failure") != "refused":
         return
     if values.get("mismatch"):
         yield f"declared ports: {values.get('declared') or 'none'}", f"{one.spec_path}.ports"
     if values.get("listens_on"):
         yield f"the program says it listens on {values['listens_on']}", f"log {one.name}"
+    if values.get("bound_by"):
+        yield f"the program is told to listen on the loopback: {values['bound_by']}", one.spec_path
 
 
 def grace_of(snapshot: Snapshot) -> int:
@@ -148,6 +154,7 @@ def attributes_of(
         "grace": str(grace_of(snapshot)),
         "declared": declared(one),
         "cpu_limit": _cpu_limit(one),
+        "starved": "yes" if _is_starved(one) else "",
         "suggested_timeout": str(max(5, probe.timeout * 2)),
         "suggested_threshold": str(_threshold_for(probe)),
         "startup_threshold": str(max(30, -(-_STARTUP_SECONDS // probe.period))),
@@ -204,6 +211,15 @@ def _cpu_limit(one: Container) -> str:
     return show_cpu(limit) if limit is not None else ""
 
 
+_SLIVER = Decimal("0.1")
+
+
+def _is_starved(one: Container) -> bool:
+    """Whether the container may use so little CPU that starting takes many times as long as elsewhere."""
+    limit = quantity(((one.spec.get("resources") or {}).get("limits") or {}).get("cpu"))
+    return limit is not None and limit < _SLIVER
+
+
 def _elsewhere(snapshot: Snapshot, probe: Probe) -> str:
     """The host that a probe names, unless it is the pod's own: localhost is that of the node."""
     pod = pod_of(snapshot) or {}
@@ -230,21 +246,30 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
     if failure == "not-found":
         others = {place.port for place in _spoken(snapshot, one)} - {probe.port}
         values["other_port"] = min(others) if len(others) == 1 else ""
-    if failure not in ("refused", "timeout"):
-        return values
-    if failure == "refused" and (host := _elsewhere(snapshot, probe)):
-        return {"mismatch": "yes", "asked_host": host}
-    spoken = _spoken(snapshot, one)
-    ports = {place.port for place in spoken}
-    if spoken and failure == "refused":
-        values["listens_on"] = ", ".join(dict.fromkeys(str(place) for place in spoken))
-    if probe.port in ports:
-        local = [place for place in spoken if place.port == probe.port]
-        if failure == "refused" and all(place.loopback for place in local):
-            values |= {"loopback": "yes", "mismatch": "yes"}
-        return values
-    if failure == "refused" and ports:
-        return values | {"mismatch": "yes", "other_port": min(ports) if len(ports) == 1 else ""}
-    if failure == "refused" and numbers and probe.port not in numbers:
-        return values | {"mismatch": "yes", "other_port": numbers[0] if len(numbers) == 1 else ""}
+    if failure in ("refused", "timeout"):
+        return _unanswered(snapshot, one, probe, failure, numbers)
     return values
+
+
+def _unanswered(
+    snapshot: Snapshot, one: Container, probe: Probe, failure: str, numbers: list[str]
+) -> dict[str, str]:
+    """Where the program listens, when nothing answers at the port that is asked."""
+    spoken = _spoken(snapshot, one)
+    places = ", ".join(dict.fromkeys(map(str, spoken)))
+    local = [place for place in spoken if place.port == probe.port]
+    if failure != "refused":
+        return {}
+    proven = {"mismatch": "yes", "proven": "yes"}
+    if host := _elsewhere(snapshot, probe):
+        return {**proven, "asked_host": host}
+    if local:
+        shut = all(place.loopback for place in local)
+        return {"listens_on": places, **({**proven, "loopback": "yes"} if shut else {})}
+    others = sorted({place.port for place in spoken}) or numbers
+    if spoken or (numbers and probe.port not in numbers):
+        only = others[0] if len(others) == 1 else ""
+        return {**proven, "listens_on": places, "other_port": only}
+    if told := loopback(one, probe.port):
+        return {**told, "loopback": "yes", "mismatch": "yes"}
+    return {}

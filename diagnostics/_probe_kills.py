@@ -19,6 +19,11 @@ _KILLING = lazy(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
 _OUTLIVED = (timedelta(seconds=90), timedelta(minutes=5))
 _SIGNALS = (137, 143, 130, -1073741510)
+_SOME_LINES = 3
+_UP = lazy(r"(?i)\b(?:started(?! by\b)|ready|listening|serving|accepting|running (?:on|at)|up and running)\b")
+_WRONG = lazy(
+    r"(?i)\b(?:error|exception|fatal|fail(?:ed|ure)?|cannot|can't|unable|refused|denied|timed? ?out|retry)"
+)
 _STARTING = lazy(
     r"(?i)\b(?:starting|loading|initiali[sz]ing|warming|warm-up|migrat|booting|building|indexing|"
     r"importing|compiling|preparing|restoring|replaying)"
@@ -151,7 +156,11 @@ def _seen_note(seen: Unhealthy | None) -> Iterator[tuple[str, str]]:
 def _starts_slowly(
     snapshot: Snapshot, one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
 ) -> bool:
-    """Killed at the first budget, nothing listened yet, and the log ends in the middle of starting."""
+    """Killed at the first budget, nothing listened yet, and a reason to be slow.
+
+    The log ends in the middle of starting; or, run after run, the program has a sliver of a CPU or writes
+    what it does and never that it is up.
+    """
     if (
         values.get("failure") not in ("refused", "timeout")
         or values.get("mismatch")
@@ -162,7 +171,8 @@ def _starts_slowly(
         limit = probe.budget + 2 * probe.period + 5 + (probe.grace or grace_of(snapshot))
         if lived.total_seconds() > limit:
             return False
-    return probe.kind == "startup" or bool(_starting_line(snapshot, one))
+    again = one.restarts > 1 and (bool(values.get("starved")) or _never_up(snapshot, one))
+    return probe.kind == "startup" or again or bool(_starting_line(snapshot, one))
 
 
 def _starting_line(snapshot: Snapshot, one: Container) -> str:
@@ -172,6 +182,21 @@ def _starting_line(snapshot: Snapshot, one: Container) -> str:
             if _STARTING.search(line):
                 return line
     return ""
+
+
+def _never_up(snapshot: Snapshot, one: Container) -> bool:
+    """Whether the run that was ended wrote a log, of no error and not of being up."""
+    lines = [
+        line
+        for line in (log_text(snapshot, log_reads(snapshot, one.name)[0]) or "").splitlines()
+        if line.strip()
+    ]
+    last = lines[-3:]
+    return (
+        len(lines) >= _SOME_LINES
+        and not any(_UP.search(line) for line in lines)
+        and not any(map(_WRONG.search, last))
+    )
 
 
 def maybe_killed(

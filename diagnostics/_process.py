@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from poddoctor.model import Body, Json, Snapshot
+from poddoctor.pod.clip import clip
 from poddoctor.pod.containers import Container
 from poddoctor.pod.owner import Owner, owner_of
 from poddoctor.pod.units import parse_time
@@ -87,7 +88,7 @@ def words(value: Json) -> list[str]:
 def shown(command: Sequence[str], most: int = 60) -> str:
     """A command line for a title: one line, not longer than ``most``."""
     line = " ".join(" ".join(command).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return clip(line, most)
 
 
 def times(count: int) -> str:

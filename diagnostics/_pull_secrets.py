@@ -27,6 +27,72 @@ def names(pod: Body) -> list[str]:
     return [str(one["name"]) for one in offered if one.get("name")]
 
 
+# OpenShift gives one to each service account; it is for the cluster's own registry.
+_OF_OPENSHIFT = re.compile(r"-dockercfg-[a-z0-9]{5}")
+_INTERNAL = (
+    "image-registry.openshift-image-registry.svc",
+    "docker-registry.default.svc",
+    "default-route-openshift",
+)
+
+
+def offered(pod: Body, registry: str) -> list[str]:
+    """The pull secrets that may be for this registry."""
+    own = registry.startswith(_INTERNAL)
+    return [name for name in names(pod) if own or not _OF_OPENSHIFT.search(name)]
+
+
+def owned(name: str) -> bool:
+    """Whether a controller of OpenShift keeps the Secret, and would undo or lose what is written into it."""
+    return bool(_OF_OPENSHIFT.search(name))
+
+
+def image_stream(registry: str, repository: str, namespace: str) -> dict[str, str]:
+    """The other project whose images OpenShift's own registry was asked for: a role opens it, no Secret."""
+    project, slash, _ = repository.partition("/")
+    return {"project": project} if registry.startswith(_INTERNAL) and slash and project != namespace else {}
+
+
+def writable(snapshot: Snapshot, name: str) -> str:
+    """The name, when a Secret for one registry may be written over it.
+
+    A type cannot be changed, and what it holds for other registries would be lost.
+    """
+    body = snapshot.body(secret_read(snapshot.target.namespace, name)) if name else None
+    other = body is not None and str(body.get("type") or "Opaque") != world.DOCKER_TYPE
+    several = len((body or {}).get("registries") or []) > 1
+    return "" if owned(name) or other or several else name
+
+
+def unused(snapshot: Snapshot, names: list[str], registry: str) -> Iterator[Symptom]:
+    """That the runtime asked without credentials: none of the pull secrets is for the registry."""
+    if not names:
+        return
+    for name in names:
+        answer = snapshot.answers.get(secret_read(snapshot.target.namespace, name))
+        if isinstance(answer, Absent) or _told_missing(snapshot, name):
+            return
+        if isinstance(answer, Found) and (
+            "registries" in answer.body or _why_unusable(answer.body, registry)
+        ):
+            return  # what it holds is known
+    attributes = {
+        "unused": ", ".join(names),
+        "why_unusable": f"holds no credentials for {registry}",
+        "registry": registry,
+        "for_others": "yes",
+        "new_secret": new_name(registry),
+        **({"secret": names[0]} if len(names) == 1 else {}),
+    }
+    text = f"offers pull secret {', '.join(names)}, and the node asked {registry} without credentials"
+    yield Symptom("image.pull-secret-unusable", POD, "pod.spec.imagePullSecrets", text, attributes)
+
+
+def new_name(registry: str) -> str:
+    """A name for a pull secret of this registry, which none for another one has."""
+    return f"pull-{re.sub(r'[^a-z0-9]+', '-', registry.lower()).strip('-')}"[:60].rstrip("-")
+
+
 def secret_read(namespace: str, name: str) -> Read:
     return get("v1", "secrets", namespace, name, "would show whether the pull secret fits the registry")
 
@@ -139,8 +205,12 @@ def _unusable(
     registry = parse(str(container.spec.get("image") or "")).registry
     why = _why_unusable(secret, registry)
     # One that is for another registry is no fault beside one that fits.
-    if why and not fitting(snapshot, names(pod), registry):
+    if why and name in offered(pod, registry) and not fitting(snapshot, names(pod), registry):
         attributes = {"secret": name, "why_unusable": why, "registry": registry}
+        if owned(name) or secret.get("registries"):
+            attributes.update(for_others="yes", new_secret=new_name(registry))
+        else:
+            attributes["broken"] = "yes"
         text = f"Secret {name} {why}"
         yield Symptom("image.pull-secret-unusable", container.subject, f"Secret {name}", text, attributes)
 

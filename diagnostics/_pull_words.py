@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable
 
 from poddoctor.model import Body, Read, Snapshot
+from poddoctor.pod.clip import clip
 from poddoctor.pod.containers import Container
 from poddoctor.pod.reads import Event, event, list_of
 
@@ -28,6 +29,7 @@ _WRAPPERS = re.compile(
     r"|[Uu]nable to pull image or OCI artifact: |pull image err: )"
 )
 _PULL = re.compile(r'Failed to pull image "(?P<image>[^"]*)"')
+_ANONYMOUS = re.compile(r"(?i)failed to fetch anonymous token")
 _SENT = re.compile(r"(?i)incorrect username or password|token has expired|invalid (?:user|credentials|token)")
 _EXPIRED = re.compile(r"(?i)token has expired|expired token")
 _UNKNOWN = re.compile(r"(?i)name unknown|NAME_UNKNOWN|(?:project|repository) \S+ not found")
@@ -95,6 +97,11 @@ def sent(text: str) -> bool:
     return bool(_SENT.search(text))
 
 
+def anonymous(text: str) -> bool:
+    """Whether containerd asked without credentials: with some it speaks of an oauth token, or of none."""
+    return bool(_ANONYMOUS.search(text))
+
+
 def expired(text: str) -> bool:
     """Whether the registry says that the token was good once."""
     return bool(_EXPIRED.search(text))
@@ -144,4 +151,4 @@ def image_of(container: Container, volumes: Iterable[Body], events: list[Event])
 def problem(text: str) -> str:
     """The innermost words: what the wrappers of kubelet and runtime only pass on."""
     inner = _WRAPPERS.sub("", " ".join(text.split()))
-    return "" if _BARE.match(text) else inner.removesuffix(": unknown")[:160]
+    return "" if _BARE.match(text) else clip(inner.removesuffix(": unknown"), 160)

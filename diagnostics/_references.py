@@ -37,15 +37,15 @@ def references(pod: Body) -> Iterator[Reference]:
     """The references that must be met for the pod to start: optional ones are left out."""
     for container in containers(pod, "init", "sidecar", "app"):
         place = container.spec_path
-        for one in container.spec.get("envFrom") or []:
+        listed = "initContainers" if container.kind in ("init", "sidecar") else "containers"
+        position = _position(pod, listed, container.name)
+        for index, one in enumerate(container.spec.get("envFrom") or []):
             for ref, kind in (("configMapRef", "ConfigMap"), ("secretRef", "Secret")):
                 source = one.get(ref) or {}
                 if source.get("name") and not source.get("optional"):
-                    yield Reference(
-                        kind, str(source["name"]), "", container.subject, "envFrom", f"{place}.envFrom"
-                    )
-        listed = "initContainers" if container.kind in ("init", "sidecar") else "containers"
-        position = _position(pod, listed, container.name)
+                    of = f"{listed}/{position}/envFrom/{index}/{ref}/name"
+                    path = f"{place}.envFrom"
+                    yield Reference(kind, str(source["name"]), "", container.subject, "envFrom", path, of=of)
         for index, one in enumerate(container.spec.get("env") or []):
             for ref, kind in (("configMapKeyRef", "ConfigMap"), ("secretKeyRef", "Secret")):
                 source = (one.get("valueFrom") or {}).get(ref) or {}
@@ -81,7 +81,7 @@ def _source(kind: str, source: Body | None, called: str, volume: str, at: str) -
     name, path, use = str(source[called]), f"pod.spec.volumes[{volume}]", f"volume {volume}"
     items = source.get("items") or []
     if not items:
-        yield Reference(kind, name, "", POD, use, path)
+        yield Reference(kind, name, "", POD, use, path, of=f"{at}/{called}")
     for index, item in enumerate(items):
         pointers = f"{at}/items/{index}/key", f"{at}/{called}"
         yield Reference(kind, name, str(item.get("key") or ""), POD, use, f"{path}.items", *pointers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from poddoctor.pod.clip import clip
 from poddoctor.pod.pattern import lazy
 
 # In this order: the first that matches says what the problem is.
@@ -169,4 +170,4 @@ def tell(message: str) -> str:
     line = (text.strip(" :").splitlines() or [""])[0]
     line = _TAGS.sub("", line.strip()).removesuffix(": unknown")
     line = " ".join(line.replace('"transport: Error while dialing: ', "").split()).strip(" :'")
-    return (line.removesuffix('"') if line.count('"') % 2 else line)[:180]
+    return clip(line.removesuffix('"') if line.count('"') % 2 else line, 180)

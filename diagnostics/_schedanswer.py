@@ -22,6 +22,7 @@ from ._nodetable import table
 from ._predicates import Verdict
 from ._schedmessage import Message
 from ._schedwords import autoscaler, karpenter_says, scale_limit, scale_up, words
+from ._topologies import out_of_reach
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
 ATTACHED = list_of("storage.k8s.io/v1", "volumeattachments", "", "would show how many volumes a node has")
@@ -77,10 +78,21 @@ def judged(snapshot: Snapshot, pod: Body, message: Message, *, claimed: bool) ->
     if picked.kind == "claim" and claimed:
         return
     if picked.kind in _OF_STORAGE and _claims_read(snapshot, pod):
+        if picked.kind == "unbindable":
+            yield from _unbindable(snapshot, pod, text, source)
         return
     told = answer(snapshot, pod, world, verdicts or [], picked, message)
     coming = scale_up(snapshot)
     yield told if coming is None else _on_its_way(snapshot, coming, told)
+
+
+def _unbindable(snapshot: Snapshot, pod: Body, text: str, source: str) -> Iterable[Symptom]:
+    """A class that provisions should not need a volume to bind: its places are what keeps the nodes out."""
+    for claim, where in list(out_of_reach(snapshot, world_.claim_names(pod)))[:1]:
+        facts = {"kind": "unbindable", "reason": "no node is where a volume can be made for claim " + claim}
+        if where:
+            facts["plain"] = f"No node is where claim {claim} could get a volume: {where}"
+        yield Symptom("scheduling.unschedulable", POD, source, text, facts)
 
 
 def _on_its_way(snapshot: Snapshot, event: Event, told: Symptom) -> Symptom:
@@ -109,9 +121,19 @@ def _claims_read(snapshot: Snapshot, pod: Body) -> bool:
     )
 
 
+def _claim_words(entry: Body) -> str:
+    """A resource claim of the pod as its spec names it: the claim itself, or the template it is made from."""
+    template = entry.get("resourceClaimTemplateName")
+    made = f"{entry.get('name')} (template {template})" if template else entry.get("name")
+    return str(entry.get("resourceClaimName") or made)
+
+
 def _general(pod: Body, kind: str, text: str, source: str, message: Message) -> Symptom:
     if kind == "claim":
-        return Symptom("scheduling.claim", POD, source, text, {"problem": "said"})
+        facts = {"problem": "said"}
+        if entries := (pod.get("spec") or {}).get("resourceClaims"):
+            facts["claims"] = ", ".join(_claim_words(one) for one in entries[:3])
+        return Symptom("scheduling.claim", POD, source, text, facts)
     reason = message.whole or max(message.reasons, key=lambda one: one.count).text
     facts = {"reason": reason, "kind": kind}
     if kind in _PLAIN:
@@ -157,6 +179,8 @@ def answer(
         facts.update(_others(message))
     if facts.get("taint_key") == "eks.amazonaws.com/compute-type":
         facts["fargate"] = _NO_PROFILE
+    if picked.fitting and not message.kinds & _NOT_JUDGED:
+        facts["fits_now"] = some(list(picked.fitting))
     if limit := scale_limit(snapshot):
         facts["scale_limit"] = limit
     more, of_storage = _of_storage(snapshot, pod, kind)
@@ -165,12 +189,18 @@ def answer(
     if kind in ("resources", "exceeds") and _extended(resource, facts):
         name = "scheduling.extended-resource"
     notes = (*of_storage, *_notes(picked, verdicts, world, message), *_system(pod, verdicts))
-    notes = (*notes, *autoscaler(snapshot))
+    notes = (*notes, *_perhaps_slip(facts), *autoscaler(snapshot))
     rows = table(verdicts)
     if picked.basis == "message":
         return Symptom(name, POD, source, text, facts, notes=notes, table=rows)
     said, where = notes[0] if notes else (text, source)
     return Symptom(name, POD, where, said, facts, notes=notes[1:], table=rows)
+
+
+def _perhaps_slip(facts: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """Nothing shows a slip of the unit but the number: a machine of that size could be had."""
+    if "slip" in facts:
+        yield f"{facts['written']} may be a slip for {facts['slip']}", f"container {facts['written_in']}"
 
 
 def _of_storage(
@@ -393,6 +423,9 @@ def _only_node(pod: Body) -> str:
     return str((fields[0].get("values") or [""])[0]) if len(terms) == len(fields) == 1 else ""
 
 
+_NOT_JUDGED = frozenset({"attach-limit", "pv-storage"})
+
+
 def _notes(
     picked: choice.Choice, verdicts: Sequence[Verdict], world: world_.World | None, message: Message
 ) -> tuple[tuple[str, str], ...]:
@@ -407,9 +440,9 @@ def _notes(
         lines = [(text.replace(" (by design)", ""), source) for text, source in lines]
     if len(lines) > 8:
         lines = [*lines[:7], (f"and {len(lines) - 7} more groups of nodes that fail", "nodes")]
-    if picked.fitting:
+    if picked.fitting and not message.kinds & _NOT_JUDGED:
         text = f"as the objects show it now, {some(list(picked.fitting))} would take the pod"
-        lines.append((text, "nodes, pods"))
+        lines.append((f"{text}; the scheduler tries again within 5 minutes", "nodes, pods"))
     if world is not None and world.more_nodes:
         total = f" of {max(message.total, len(verdicts))}" if message.total else ""
         lines.append((f"only the first {len(verdicts)}{total} nodes were looked at", "nodes"))

@@ -33,7 +33,7 @@ _REASONS: tuple[tuple[str, str], ...] = (
     ("node-name", r"didn't match the requested node name"),
     ("ports", r"didn't have free ports"),
     ("pods", r"^Too many pods"),
-    ("resources", r"^Insufficient "),
+    ("resources", r"^Insufficient \S+$"),
     ("rwop", r"ReadWriteOncePod"),
     ("disk", r"no available disk"),
     ("attach-limit", r"exceed max volume count"),

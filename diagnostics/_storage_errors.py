@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from poddoctor.pod.clip import clip
 from poddoctor.pod.pattern import lazy
 
 _RPC = lazy(r"rpc error: code = \w+ desc = |kubernetes\.io/csi: ")
@@ -19,6 +20,34 @@ _CLOUD = (
 )
 
 
+# What kind of refusal it is: the remedy differs. A quota and a zone are also named in refusals of rights.
+_REFUSALS = (
+    ("quota", lazy(r"(?i)quota|(?:Volume|Disk)Limit|limit ?exceeded|exceeds? (?:the )?.{0,30}limit")),
+    (
+        "permission",
+        lazy(
+            r"(?i)unauthori[sz]ed|access ?denied|authorization ?failed|not authorized|permission_?denied"
+            r"|does not have authorization|\b40[13]\b|forbidden|unauthenticated|invalid(?:client)?token"
+            r"|expired ?token|webidentity|no (?:valid )?credential|imds"
+        ),
+    ),
+    (
+        "mode",
+        lazy(
+            r"(?i)access ?modes?|ReadWriteMany|MULTI_NODE|volume ?capabilit(?:y|ies).{0,40}not supported"
+            r"|only supports? .{0,30}(?:ReadWriteOnce|SINGLE_NODE)"
+        ),
+    ),
+    ("zone", lazy(r"(?i)availability.?zone|\bzones?\b|topolog")),
+    ("space", lazy(r"(?i)insufficient|not enough|no space|free space|resource.?exhausted|out of capacity")),
+)
+
+
+def refusal(text: str) -> str:
+    """The kind of a driver's refusal, empty for any other."""
+    return next((name for name, pattern in _REFUSALS if pattern.search(text)), "")
+
+
 def slow(text: str) -> bool:
     """Whether the driver only says that it has not finished: no word of what is wrong."""
     return bool(_SLOW.search(text))
@@ -29,6 +58,6 @@ def telling(text: str, longest: int = 200) -> str:
     for pattern in _CLOUD:
         if found := pattern.search(text):
             parts = (found["code"], found["said"].strip())
-            return ": ".join(part for part in parts if part)[:longest]
+            return clip(": ".join(part for part in parts if part), longest)
     lines = _RPC.sub("", text).strip().splitlines() or [""]
-    return lines[0].strip()[:longest]
+    return clip(lines[0].strip(), longest)

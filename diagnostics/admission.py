@@ -16,9 +16,11 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, events_in, events_read, get, list_of
 from poddoctor.pod.units import parse_time, show_duration
 
+from . import _daemons as daemons
 from . import _refusals as refusals
 from . import _unobserved as unobserved
 from . import _webhooks as webhooks
+from ._cron import minutes_between, never_comes
 from ._elsewhere import elsewhere_read, namespaces_with
 from ._refusals import BOUNDS
 from ._violations import patch, violations
@@ -32,6 +34,23 @@ _ATTRIBUTES = (
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "admission.create-failed": SymptomKind("the API server refuses to create the pods", _ATTRIBUTES),
     "admission.zero-replicas": SymptomKind("the workload asks for no pods", ("wanted",)),
+    "admission.no-node-wanted": SymptomKind(
+        "no node is one that the DaemonSet may use",
+        (
+            "kind",
+            "label",
+            "key",
+            "value",
+            "near_key",
+            "near_value",
+            "existing",
+            "taint",
+            "node",
+            "several",
+            "wanted",
+            "patch",
+        ),
+    ),
     "admission.paused": SymptomKind("the rollout is paused", ("wanted",)),
     "admission.unobserved": SymptomKind("no controller has looked at the workload", ("age",)),
     "admission.controller-lease": SymptomKind("whether the controllers of the cluster are alive", ("state",)),
@@ -39,7 +58,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "pods are lacking, and nothing says why", ("creator", "age", "wanted")
     ),
     "admission.cronjob-not-starting": SymptomKind(
-        "the CronJob's controller starts no Job", ("wanted", "trouble", "schedule", "zone", "case")
+        "the CronJob's controller starts no Job", ("wanted", "trouble", "schedule", "zone", "case", "day")
     ),
     "admission.suspended": SymptomKind("the CronJob is suspended", ("wanted",)),
     "admission.namespace-terminating": SymptomKind(
@@ -59,7 +78,7 @@ _PREFIX = lazy(
     r"(?:Error creating(?: job)?: |Create (?:Pod|Claim) .*? failed error: )"
 )
 _ACCOUNT = lazy(r'serviceaccount "(?P<name>[^"]+)" not found')
-_OFTEN, _HOUR = 3, timedelta(hours=1)
+_OFTEN, _MANY, _HOUR = 3, 10, timedelta(hours=1)
 # What the CronJob controller says when it cannot tell when to start; the first is of old versions.
 _NO_START = (
     "FailedNeedsStart",
@@ -69,6 +88,10 @@ _NO_START = (
     "InvalidSchedule",
     "InconsistentSchedule",
 )
+_CASES = {
+    "MissSchedule": "late",
+    "JobAlreadyActive": "overlap",
+}
 # Conditions of a namespace that is being deleted.
 _REMAINING = lazy(r"resources are remaining: (?P<held>[\w.-]+) has")
 _FINALIZERS = lazy(r"finalizers remaining: (?P<finalizer>\S+) in")
@@ -90,6 +113,7 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     yield get("v1", "namespaces", "", namespace, "would show whether the namespace is being deleted")
     yield from _creator_reads(snapshot)
     yield from unobserved.reads(snapshot, _workload(snapshot) or {})
+    yield from daemons.reads(snapshot, _workload(snapshot) or {})
     text, _, _ = _refusal(snapshot)
     if BOUNDS.search(text):
         yield _limits_read(snapshot)
@@ -145,6 +169,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         return
     yield from _terminating(snapshot)
     yield from _on_purpose(snapshot, body)
+    yield from daemons.examine(snapshot, body)
     yield from _not_starting(snapshot, body)
     text, source, creator = _refusal(snapshot)
     if text:
@@ -398,12 +423,15 @@ def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
         )
 
 
-def _passed_over(snapshot: Snapshot, event: Event, started: datetime | None) -> bool:
+def _passed_over(snapshot: Snapshot, event: Event, started: datetime | None, schedule: str) -> bool:
     """Whether start after start is left out: once it may be a controller that was away, or a slow run."""
     if event.count < _OFTEN:
         return False
-    lately = started is not None and snapshot.clock - started < _HOUR
-    return event.reason == "MissSchedule" or (event.reason == "JobAlreadyActive" and not lately)
+    often = timedelta(minutes=_MANY * minutes_between(schedule))
+    lately = started is not None and snapshot.clock - started < (min(often, _HOUR) or _HOUR)
+    return event.reason == "MissSchedule" or (
+        event.reason in ("JobAlreadyActive", "TooManyMissedTimes") and not lately
+    )
 
 
 def _not_starting(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
@@ -411,19 +439,35 @@ def _not_starting(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
     if snapshot.target.kind != "cronjob":
         return
     spec, meta, status = body.get("spec") or {}, body.get("metadata") or {}, body.get("status") or {}
+    schedule = str(spec.get("schedule") or "")
     read = events_read(snapshot.target.namespace, "CronJob", snapshot.target.name)
+    if day := never_comes(schedule):
+        # The controller calls such a schedule invalid, or says nothing at all: it looks well formed.
+        told = next((one for one in reversed(events_in(snapshot, read)) if one.reason in _NO_START), None)
+        notes = ((told.message, told.source),) if told else ()
+        yield Symptom(
+            "admission.cronjob-not-starting",
+            WORKLOAD,
+            "cronjob.spec.schedule",
+            f"schedule: {schedule}",
+            {"schedule": schedule, "day": day, "case": "never"},
+            notes=notes,
+        )
+        return
     started = parse_time(status.get("lastScheduleTime"))
     for event in reversed(events_in(snapshot, read)):
         if event.uid not in ("", meta.get("uid")):
             continue
-        if event.reason not in _NO_START and not _passed_over(snapshot, event, started):
+        if event.reason not in _NO_START and not _passed_over(snapshot, event, started, schedule):
             continue
         if not (started and event.time and started >= event.time):
             facts = {
                 "trouble": event.message[:160],
-                "schedule": str(spec.get("schedule") or ""),
+                "schedule": schedule,
                 "zone": str(spec.get("timeZone") or ""),
-                "case": {"MissSchedule": "late", "JobAlreadyActive": "overlap"}.get(event.reason, "schedule"),
+                "case": "missed"
+                if "too many missed" in event.message.lower()
+                else _CASES.get(event.reason, "schedule"),
             }
             known = {key: value for key, value in facts.items() if value}
             yield Symptom(

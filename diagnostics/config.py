@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.clip import clip
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.reads import Event, condition, get, list_of, pod_events, pod_of
@@ -20,6 +21,7 @@ from poddoctor.pod.units import parse_time
 from ._elsewhere import elsewhere_read, hint, namespaces_with
 from ._layers import REFUSED, held_before, mounted_before
 from ._references import Reference, mount_at, references, source_of
+from ._renames import patches
 from ._template import unborn
 
 _OBJECT = (
@@ -31,11 +33,13 @@ _OBJECT = (
     "existing",
     "said",
     "key",
+    "key2",
+    "key3",
     "keys",
     "hint",
     "elsewhere",
-    "at",
-    "of",
+    "pod_patch",
+    "template_patch",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "config.object-missing": SymptomKind("a ConfigMap or Secret that the pod needs does not exist", _OBJECT),
@@ -43,7 +47,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "config.refused": SymptomKind(
         "kubelet refuses the container's configuration (CreateContainerConfigError)",
         (
-            *("user", "problem", "reason", "list", "volume", "mount", "sub_path"),
+            *("user", "problem", "reason", "list", "volume", "mount", "sub_path", "made"),
             *("variable", "other", "meant", "env", "at"),
         ),
     ),
@@ -53,6 +57,10 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 _NOT_STARTED = ("StartError", "ContainerCannotRun")
+_STAGES = frozenset(
+    {"prod", "production", "live", "staging", "stage", "stg", "dev", "development", "test", "qa", "uat"}
+    | {"blue", "green", "canary", "primary", "replica", "eu", "us", "readonly", "admin"}
+)
 _ROOT_CA = "kube-root-ca.crt"
 _PATIENCE = timedelta(seconds=20)
 _MISSING = re.compile(r'\b(?P<kind>configmap|secret)s? "(?P<name>[^"]+)" not found')
@@ -66,6 +74,7 @@ _MOUNT = re.compile(  # runc of all ages, and crun
     r'mounting \\*"(?P<from>[^"\\]*)\\*" to rootfs(?: \\*"[^"]*")? at \\*"(?P<mount>[^"\\]*)\\*"'
     r"|mount `(?P<source>[^`]*)` to `(?P<target>[^`]*)`"
 )
+_MAPS_USERS = re.compile(r"(?i)idmap|mount_setattr")
 _ERRNO = re.compile(
     r"(?i)not a directory|is a directory|read-only file ?system|no such file or directory|permission denied"
     r"|file exists|operation not permitted|too many levels of symbolic links|invalid argument"
@@ -105,20 +114,51 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """What is missing, and what kubelet refuses."""
     pod = pod_of(snapshot)
     if template := unborn(snapshot):
-        for one in dict.fromkeys(references(template)):
-            for symptom in _check(snapshot, one, []):
-                yield replace(symptom, ahead=True)
-    if pod is None or not _waits(pod):
+        wanted = dict.fromkeys(references(template))
+        for symptom in _together([each for one in wanted for each in _check(snapshot, one, [])]):
+            yield replace(symptom, ahead=True)
+    # A pod that is being deleted is started no more: what it would need does not matter.
+    if pod is None or (pod.get("metadata") or {}).get("deletionTimestamp") or not _waits(pod):
         return
     said = list(_said(pod, pod_events(snapshot)))
     if _stuck(snapshot, pod):
-        for one in dict.fromkeys(references(pod)):
-            for symptom in _check(snapshot, one, said):
-                if placed := _in_its_turn(snapshot, pod, symptom, said):
-                    yield placed
+        found = [
+            placed
+            for one in dict.fromkeys(references(pod))
+            for symptom in _check(snapshot, one, said)
+            if (placed := _in_its_turn(snapshot, pod, symptom, said))
+        ]
+        yield from _together(found)
         yield from _only_said(pod, said)
-    yield from _refused(pod, said)
+    yield from _refused(snapshot, pod, said)
     yield from _mounts(snapshot, pod)
+
+
+def _together(found: list[Symptom]) -> Iterator[Symptom]:
+    """What is missing once, though the pod refers to it often: one title, and all keys to make it with."""
+    groups: dict[tuple[str, ...], list[Symptom]] = {}
+    for number, symptom in enumerate(found):
+        named = symptom.attributes.get("object", "")
+        whole = symptom.name == "config.object-missing"
+        groups.setdefault((symptom.attributes["kind"], named) if whole else (str(number),), []).append(
+            symptom
+        )
+    for group in groups.values():
+        if len(group) == 1:
+            yield from group
+            continue
+        reached = [one for one in group if not one.ahead] or group
+        keys = sorted({one.attributes["key"] for one in group if "key" in one.attributes})
+        numbered = dict(zip(("key", "key2", "key3"), keys, strict=False)) if len(keys) < 4 else {}
+        shared = {
+            "use": reached[0].attributes["use"],
+            **numbered,
+            **({"keys": ", ".join(keys)} if keys else {}),
+        }
+        notes = tuple(dict.fromkeys(note for one in group for note in one.notes))
+        for one in reached:
+            own = {key: value for key, value in one.attributes.items() if key != "key"}
+            yield replace(one, attributes={**own, **shared}, notes=notes)
 
 
 def _waits(pod: Body) -> bool:
@@ -196,19 +236,19 @@ def _check(snapshot: Snapshot, one: Reference, said: list[tuple[str, str, str]])
         lacking = _about_key(one, said) if one.key else None
         if lacking and not _about_object(one, said):
             # Kubelet names the key, so the object was there: what answers now may not have kept it.
-            yield _key_missing(one, None, lacking)
+            yield _key_missing(snapshot, one, None, lacking)
         elif one.name != _ROOT_CA or _about_object(one, said):
             yield _object_missing(snapshot, one, _about_object(one, said))
     elif isinstance(answer, Found):
         keys = _keys(answer.body)
         if one.key and one.key not in keys:
-            yield _key_missing(one, keys, _about_key(one, said))
+            yield _key_missing(snapshot, one, keys, _about_key(one, said))
     else:
         # The object could not be read: kubelet's words alone tell.
         if words := _about_object(one, said):
             yield _object_missing(snapshot, one, words)
         if one.key and (words := _about_key(one, said)):
-            yield _key_missing(one, None, words)
+            yield _key_missing(snapshot, one, None, words)
 
 
 def _in_its_turn(
@@ -253,13 +293,14 @@ def _object_missing(snapshot: Snapshot, one: Reference, words: tuple[str, str] |
     listed = snapshot.items(_names_read(snapshot, one)) or []
     names = [str((body.get("metadata") or {}).get("name")) for body in listed]
     existing = sorted(name for name in names if name != _ROOT_CA)
-    near, others = nearest(one.name, existing, 1), _fit(snapshot, one)
+    near, others = nearest(one.name, _spare(snapshot, one, existing), 1), _fit(snapshot, one)
     attributes = {
         "nearest": "".join(near),
         "elsewhere": next(iter(others), ""),
         "hint": hint(others, near),
         "existing": ", ".join(existing[:8]),
         "said": "kubelet" if words else "",
+        **(patches(snapshot, one, near[0], key=False) if near else {}),
         **_facts(one),
     }
     sentence = f"{one.kind} {one.name} does not exist in {snapshot.target.namespace}"
@@ -273,13 +314,31 @@ def _object_missing(snapshot: Snapshot, one: Reference, words: tuple[str, str] |
     return Symptom("config.object-missing", one.subject, source, text, known, notes=tuple(notes))
 
 
-def _key_missing(one: Reference, keys: list[str] | None, words: tuple[str, str] | None) -> Symptom:
+def _spare(snapshot: Snapshot, one: Reference, existing: list[str]) -> list[str]:
+    """The objects that may have been meant.
+
+    Not those that the pod uses under their own name, and not those of another stage, such as dev for prod.
+    """
+    wanting = pod_of(snapshot) or unborn(snapshot) or {}
+    used = {each.name for each in references(wanting) if each.kind == one.kind}
+    return [name for name in existing if name not in used and not _other_stage(one.name, name)]
+
+
+def _other_stage(wanted: str, name: str) -> bool:
+    ours, theirs = ({*re.split(r"[-_.]", each.lower())} & _STAGES for each in (wanted, name))
+    return ours != theirs and bool(ours) and bool(theirs)
+
+
+def _key_missing(
+    snapshot: Snapshot, one: Reference, keys: list[str] | None, words: tuple[str, str] | None
+) -> Symptom:
     near = nearest(one.key, keys or [], 1)
     attributes = {
         "nearest": "".join(near),
         "hint": hint([], near),
         "keys": ", ".join((keys or [])[:12]),
         "said": "kubelet" if words else "",
+        **(patches(snapshot, one, near[0], key=True) if near else {}),
         **_facts(one),
     }
     text, source = words or (f"{one.kind} {one.name} has no key {one.key}", one.path)
@@ -302,8 +361,6 @@ def _facts(one: Reference) -> dict[str, str]:
         "object": one.name,
         "use": one.use,
         "key": one.key,
-        "at": one.at,
-        "of": one.of,
     }
 
 
@@ -320,7 +377,7 @@ def _only_said(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]
         yield Symptom("config.object-missing", subject, source, text, {**facts, "use": f"container {name}"})
 
 
-def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
+def _refused(snapshot: Snapshot, pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
     """What kubelet refuses in its own words."""
     for one in containers(pod):
         if one.waiting.get("reason") != REFUSED:
@@ -334,9 +391,10 @@ def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
             user = _ROOT.search(message)
             facts = {
                 "reason": REFUSED,
-                "problem": message[:160],
+                "problem": clip(message, 160),
                 "list": _list_of(one),
                 "user": user["user"] if user else "",
+                "made": _made_since(snapshot, pod, message),
                 **_sub_path(one, message),
                 **_undefined(one, message),
                 **_other_container(pod, one, message),
@@ -344,6 +402,20 @@ def _refused(pod: Body, said: list[tuple[str, str, str]]) -> Iterator[Symptom]:
             }
             known = {key: value for key, value in facts.items() if value}
             yield Symptom("config.refused", one.subject, source, message, known)
+
+
+def _made_since(snapshot: Snapshot, pod: Body, message: str) -> str:
+    """The object that kubelet missed and that is there by now, with the key that the pod reads from it."""
+    found = _MISSING.search(message) or _KEY.search(message)
+    if not found:
+        return ""
+    missed = (found["kind"].lower(), found["name"])
+    wanted = [one for one in references(pod) if (one.kind.lower(), one.name) == missed]
+    for one in wanted:
+        body = snapshot.body(_object_read(snapshot, one))
+        if body is None or (one.key and one.key not in _keys(body)):
+            return ""
+    return f"{wanted[0].kind} {wanted[0].name}" if wanted else ""
 
 
 def _list_of(one: Container) -> str:
@@ -408,8 +480,13 @@ def _refused_mounts(pod: Body) -> Iterator[tuple[Container, str, str, re.Match[s
         for state, place in places:
             text = str(state.get("message") or "")
             match = _MOUNT.search(text)
-            # The runtime's own mounts (proc, cgroup) are no business of the pod's volumes.
-            if match and ("/pods/" in text or mount_at(one.spec, match["mount"] or match["target"])):
+            # The runtime's own mounts (proc, cgroup) are no business of the pod's volumes, and users that
+            # a file system cannot map (hostUsers: false) none of the place in the container.
+            if (
+                match
+                and not _MAPS_USERS.search(text)
+                and ("/pods/" in text or mount_at(one.spec, match["mount"] or match["target"]))
+            ):
                 yield one, text, f"{one.status_path}.{place}.message", match
                 break
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
-from poddoctor.model import Body, Found, Read, Snapshot, Symptom, SymptomKind, Unknown
+from poddoctor.model import Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind, Unknown
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.owner import owner_of, revision
 from poddoctor.pod.reads import (
@@ -64,7 +64,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "crash.killed": SymptomKind(
         "the container was ended by a signal that is sent, and the runtime does not say why",
-        (*_END, "unseen", "victim"),
+        (*_END, "unseen", "victim", "script"),
     ),
     "crash.killer": SymptomKind(
         "who ended the container: probe, hook, change, deletion, eviction, pod-end or lost",
@@ -172,6 +172,11 @@ def _killed(snapshot: Snapshot, end: End) -> Symptom:
     rows, found = _ruled_out(snapshot, end), {}
     if isinstance(snapshot.answers.get(pod_events_read(snapshot)), Unknown):
         found["unseen"] = "events"
+    line = whole(end.container)
+    if line and is_shell(line[0]):
+        found["script"] = shown(line, 60)
+        row = f"the shell that runs {found['script']} ends as what it ran last"
+        rows.append((row, end.container.spec_path))
     if end.exit_code == 137 and (kill := cgroup_kill(snapshot, end.record)):
         found["victim"] = kill[0]
         rows.insert(0, kill[1:])
@@ -294,7 +299,9 @@ def _silent(snapshot: Snapshot, end: End) -> str:
         return ""
     if any(isinstance(answer, Unknown) for answer in answers):
         return ", and its log cannot be read"
-    return ", and writes nothing to its log" if any(isinstance(answer, Found) for answer in answers) else ""
+    if any(isinstance(answer, Found) for answer in answers):
+        return ", and writes nothing to its log"
+    return ", and its log is gone" if any(isinstance(answer, Absent) for answer in answers) else ""
 
 
 def _line(snapshot: Snapshot, end: End, *, last: bool = False) -> str:

@@ -7,6 +7,7 @@ which pull secrets are offered, and which tags of the same repository are known 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
@@ -52,6 +53,12 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "other_host",
             "expired_secret",
             "expired_node",
+            "own_secret",
+            "new_secret",
+            "project",
+            "pod_account",
+            "wanted_os",
+            "list",
         ),
     ),
     "image.repository-known": SymptomKind("the same repository is here under another tag", ("suggestion",)),
@@ -65,7 +72,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "image.pull-secret-unusable": SymptomKind(
         "a pull secret exists, but kubelet can make nothing of it for this registry",
-        ("secret", "why_unusable", "registry"),
+        ("secret", "why_unusable", "registry", "unused", "for_others", "new_secret", "broken"),
     ),
     "image.pulling": SymptomKind(
         "the image is being pulled, for a while now", (*_PARTS, "duration", "told", "usual", "other")
@@ -154,36 +161,37 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         text, source = pull_words.told(container, events, pull_words.of_others(snapshot, container))
     attributes = _facts(container)
     reference = parse(attributes.get("image", ""))
-    names = pull_secrets.names(pod)
+    names = pull_secrets.offered(pod, reference.registry)
     known = _known_tags(snapshot, reference)
     before = world.previous(snapshot, container)
-    suggestion = next(iter((nearest(reference.tag, known, 1) if reference.tag else []) or known[-1:]), "")
+    suggestion = _meant(reference.tag, known)
     info = ((node_of(snapshot) or {}).get("status") or {}).get("nodeInfo") or {}
     more = {
         "reason": str(container.waiting.get("reason")),
         "problem": pull_words.problem(text),
         "offered": "yes" if names else "no",
-        "secret_state": "known"
-        if not names or pull_secrets.any_seen(snapshot, names) or pull_words.sent(text)
-        else "unseen",
+        "secret_state": _secret_state(snapshot, names, text),
         "secrets": ", ".join(names),
         "best_secret": next(iter([*pull_secrets.fitting(snapshot, names, reference.registry), *names]), ""),
         "unasked": "" if names or pull_words.unknown_name(text) else "no pull secret",
         "other_host": pull_words.asked_host(text, reference.registry),
         "suggestion": suggestion,
         # Builds for other versions of Windows differ in more than their architecture.
-        "architecture": "" if "operating system" in text else str(info.get("architecture") or ""),
+        "architecture": "" if "operating system" in text else _platform(info),
+        "wanted_os": _wanted_os(info, text),
+        "list": "initContainers" if container.kind in ("init", "sidecar") else "containers",
         "wrong": wrong_with(str(container.spec.get("image") or "")),
         "hub": "Docker Hub" if reference.registry == HUB else "",
         "full_name": _full_name(reference),
         "previous_image": before.image if before else "",
         "previous_revision": before.revision if before else "",
     }
+    more["own_secret"] = pull_secrets.writable(snapshot, more["best_secret"])
+    more["new_secret"] = pull_secrets.new_name(reference.registry)
+    more.update(_project(snapshot, pod, reference))
     more.update(_expired(pod, text, more["best_secret"]))
     if not names and world.refused(text):
-        more.update(pull_secrets.unoffered(snapshot, reference.registry))
-        if not more["candidate"]:
-            more.update(world.cloud(reference.registry))
+        more.update(_unoffered(snapshot, pod, reference.registry))
     attributes.update({key: value for key, value in more.items() if value})
     # The image that a volume shows is the pod's: what changes the container's image does not mend it.
     image = container.spec.get("image")
@@ -214,6 +222,23 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
             {"suggestion": suggestion},
         )
     yield Symptom("image.pull-failed", subject, source, text, attributes, notes=tuple(notes))
+    if pull_words.anonymous(text):
+        yield from pull_secrets.unused(snapshot, names, reference.registry)
+
+
+def _unoffered(snapshot: Snapshot, pod: Body, registry: str) -> dict[str, str]:
+    """What could have let the node in though the pod offers nothing: a secret, or its identity."""
+    found = pull_secrets.unoffered(snapshot, registry)
+    name = str((pod.get("spec") or {}).get("nodeName") or "")
+    return {**found, **({} if found["candidate"] else world.cloud(registry, node_of(snapshot), name))}
+
+
+def _secret_state(snapshot: Snapshot, names: list[str], text: str) -> str:
+    """Whether it is known that the offered pull secrets, if any, were of use to the runtime."""
+    if names and pull_words.anonymous(text):
+        return "unseen"
+    seen = not names or pull_secrets.any_seen(snapshot, names) or pull_words.sent(text)
+    return "known" if seen else "unseen"
 
 
 def _expired(pod: Body, text: str, secret: str) -> dict[str, str]:
@@ -234,6 +259,39 @@ def _known_tags(snapshot: Snapshot, reference: Reference) -> list[str]:
     status = (node_of(snapshot) or {}).get("status") or {}
     names = [str(name) for image in status.get("images") or [] for name in image.get("names") or []]
     return same_repository(reference, names)
+
+
+def _platform(info: Body) -> str:
+    """What a node runs, in the words of registries; Linux goes without saying."""
+    system, processor = str(info.get("operatingSystem") or "linux"), str(info.get("architecture") or "")
+    return processor if system == "linux" or not processor else f"{system}/{processor}"
+
+
+def _wanted_os(info: Body, text: str) -> str:
+    """The operating system that the image is for, where it is not the node's: mixed clusters have both."""
+    if re.search(r"image operating system \W*windows", text):
+        return "windows"
+    windows = info.get("operatingSystem") == "windows" and "operating system" not in text
+    return "linux" if windows else ""
+
+
+def _project(snapshot: Snapshot, pod: Body, reference: Reference) -> dict[str, str]:
+    """The project of OpenShift whose images the pod's service account must be let pull."""
+    found = pull_secrets.image_stream(reference.registry, reference.repository, snapshot.target.namespace)
+    account = str((pod.get("spec") or {}).get("serviceAccountName") or "default")
+    return {**found, "pod_account": account} if found else {}
+
+
+def _meant(tag: str, known: list[str]) -> str:
+    """The tag that was probably meant: a similar one, or else the newest that names a version."""
+    if near := nearest(tag, known, 1) if tag else []:
+        return near[0]
+    return max(known, key=lambda one: (bool(re.match(r"v?\d", one)), _ordered(one)), default="")
+
+
+def _ordered(tag: str) -> list[tuple[int, str]]:
+    """A tag for comparing: 1.9 comes before 1.27."""
+    return [(int(one), "") if one.isdigit() else (0, one) for one in re.findall(r"\d+|\D+", tag)]
 
 
 def _pulling(snapshot: Snapshot, pod: Body, container: Container) -> Iterator[Symptom]:

@@ -6,7 +6,7 @@ it is the decisive one of the run that ended; the same words in the middle of a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -17,8 +17,8 @@ from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
 
 from ._ends import End, last_end
-from ._logfacts import PARTICULARS, addressed, fact_reads, facts, given
-from ._logrules import Meaning, meanings
+from ._logfacts import PARTICULARS, addressed, candidate_reads, fact_reads, facts, given
+from ._logrules import Meaning, address_in, meanings
 from ._logtext import (
     ERROR,
     FAREWELL,
@@ -28,10 +28,10 @@ from ._logtext import (
     Line,
     decisive_of,
     goes_on,
+    quoted,
     read,
     remark,
     subjects,
-    without_head,
 )
 from ._process import is_over, place
 
@@ -45,7 +45,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         ("host", "port", "user", "service_kind", "refuser", "url"),
     ),
     "dependency-tls-failed": ("TLS with another program failed", ("host", "port", "problem", "valid_for")),
-    "certificate-expired": ("a certificate is past its end", ("host", "port", "not_after")),
+    "certificate-expired": ("a certificate is past its end", ("host", "port", "not_after", "path")),
     "environment-variable-missing": ("a variable that the program needs is not set", ("variable",)),
     "file-missing": ("a file that the program needs is not there", ("path", "operation")),
     "configuration-invalid": (
@@ -127,9 +127,9 @@ _OWN_ENDS = frozenset({"itself", "signal"})
 _NO_LOG_MATTERS = frozenset(
     {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
 )
-_DEEPER = {
-    "leader-election-lost": "kubernetes-api-unreachable",
-    "dependency-rejected-credentials": "file-too-open",
+_DEEPER: Mapping[str, tuple[str, ...]] = {
+    "leader-election-lost": ("kubernetes-api-unreachable",),
+    "dependency-rejected-credentials": ("file-too-open",),
 }
 _NEAR = 3
 _GOODBYE, _LATER = 40, 60
@@ -142,6 +142,17 @@ _SHUTDOWN = lazy(
     r"(?:received|caught|got|handling) (?:an? |the )?(?:\w+ )?(?:shutdown|terminat\w*|stop|quit)\b|"
     r"graceful(?:ly)? (?:shut|stop)|(?:start\w*|begin\w*|initiat\w*) shut ?down"
 )
+_DISLIKES = lazy(
+    r"(?i)\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|illegal|invalid|no such|removed|cannot be used|"
+    r"not (?:a )?(?:valid|supported|recogni[sz]ed|known)|mutually exclusive)\b"
+)
+_OPTION = lazy(
+    r"(?i)([\"'`]|\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|illegal|invalid|flag|option|argument|parameter|"
+    r"switch)s?:? )?(?<![\w-])(--?[A-Za-z][\w.-]*\w)([\"'`]|:)?"
+)
+_BULLET = lazy(r"^\s*[-*•] ?\S")
+_CONNECTING = lazy(r"(?i)\b(?:connecting|dialing|waiting for|trying)\b")
+_DETAIL = lazy(r"\b(?:DETAIL|HINT|CONTEXT|detail|hint): |^>>> ")
 _TAIL = 15
 _WORDS = 3  # fewer than these in a line say nothing
 _WORD = lazy(r"[A-Za-z]{2,}")
@@ -217,7 +228,9 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
             yield previous
         verdict = _verdict(snapshot, failing)
         if verdict and verdict.meaning:
-            yield from fact_reads(snapshot, addressed(failing.one, verdict.meaning))
+            one, entry = failing.one, _entry(verdict)
+            yield from candidate_reads(snapshot, one, verdict.meaning, entry)
+            yield from fact_reads(snapshot, one, addressed(snapshot, one, verdict.meaning, entry))
 
 
 def examine(snapshot: Snapshot) -> Iterable[Symptom]:
@@ -348,7 +361,7 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
         plain = (best.line.block == line.block or line.weight < ERROR) and not remark(best.line)
         plain = plain or (best.line.weight >= ERROR and (_open(line) or _shared(best.line, line)))
         shown = line if exact and best in exact else best.line
-        return _Verdict(said, shown, _merged(best, close, all_found), near=plain)
+        return _Verdict(said, shown, _merged(said.lines, best, close, all_found), near=plain)
     tail = [
         one
         for one in all_found
@@ -361,8 +374,21 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
     # A panic that no rule knows is its own story; a remark before it is not.
     if tail and (line.weight < FATAL or not ended):
         best = max(tail, key=lambda one: (one.line.weight, one.line.number, -order[id(one)]))
-        return _Verdict(said, best.line, _merged(best, tail, all_found), near=False)
-    return _Verdict(said, line, None, near=False)
+        return _Verdict(said, best.line, _merged(said.lines, best, tail, all_found), near=False)
+    return _Verdict(said, line, _refused_option(one, line) if ended else None, near=False)
+
+
+def _refused_option(one: Container | None, line: Line) -> Meaning | None:
+    """An option of the container's own command line that the last words, however worded, do not like."""
+    if one is None or line.weight < WEAK or not _DISLIKES.search(line.text):
+        return None
+    words = [str(word) for word in [*(one.spec.get("command") or ()), *(one.spec.get("args") or ())]]
+    given_ = {word.partition("=")[0] for word in words if word.startswith("-") and len(word) > 2}
+    said = quoted(line, [])
+    named = {option for before, option, after in _OPTION.compiled.findall(said) if before or after}
+    named |= {option for option in given_ if said.startswith(option)}
+    named &= given_
+    return Meaning("bad-arguments", line, {"argument": named.pop()}) if len(named) == 1 else None
 
 
 def _unsure(meaning: Meaning | None) -> bool:
@@ -420,21 +446,25 @@ def _first_cause(best: Meaning, others: Iterable[Meaning]) -> Meaning:
     if best.what == "permission-denied" and not best.attributes.get("path"):
         # "Permission denied" without a file is what a script makes of the API server's answer.
         return next((one for one in others if one.what == "kubernetes-api-forbidden"), best)
-    deeper = [one for one in others if one.what == _DEEPER.get(best.what)]
+    deeper = [one for one in others if one.what in _DEEPER.get(best.what, ())]
     named = [one for one in deeper if "path" in one.attributes]
     return next(iter([*named, *deeper]), best)
 
 
-def _merged(best: Meaning, others: Iterable[Meaning], found: Iterable[Meaning]) -> Meaning:
+def _merged(
+    lines: Sequence[Line], best: Meaning, others: Iterable[Meaning], found: Iterable[Meaning]
+) -> Meaning:
     """The meaning with the particulars that the same entry gives elsewhere.
 
     Who the other side is may be said in an error before it only: it is taken if all of them name one.
     """
     values = dict(best.attributes)
     for one in others:
-        if one.what == best.what and one.line.block == best.line.block:
+        if one.what == best.what and (one.line.block == best.line.block or _details(one.line, best.line)):
             for key, value in one.attributes.items():
                 values.setdefault(key, value)
+    if str(values.get("module", "")).startswith("GLIBC"):
+        values["module"] = max((one.attributes.get("module", "") for one in found), key=_version)
     if "host" in _MEANINGS[best.what][1] and not (values.keys() & {"host", "port", "socket"}):
         sides = {
             (one.attributes["host"], one.attributes.get("port", ""))
@@ -443,19 +473,43 @@ def _merged(best: Meaning, others: Iterable[Meaning], found: Iterable[Meaning]) 
         }
         if len(sides) == 1:
             values["host"], values["port"] = sides.pop()
+        elif not sides and (announced := _announced(lines, best)):
+            values |= {**announced, "only_address": "an earlier line of the log names it"}
     return Meaning(best.what, best.line, values)
+
+
+def _version(name: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in name.rpartition("_")[2].split(".") if part.isdigit())
+
+
+def _announced(lines: Sequence[Line], best: Meaning) -> dict[str, str]:
+    """The only address to which the program said that it would connect, before it failed to."""
+    before = [
+        one
+        for one in lines
+        if one.number < best.line.number and one.weight <= PLAIN and _CONNECTING.search(one.text)
+    ]
+    named = [each for one in before[-_QUIET:] if (each := address_in(one)).get("host")]
+    return named[-1] if len({each["host"] for each in named}) == 1 else {}
+
+
+def _details(one: Line, best: Line) -> bool:
+    """Whether a line is the detail that a server logs right after an error, as an entry of its own."""
+    return 0 < one.number - best.number <= _NEAR and bool(_DETAIL.search(one.text))
 
 
 def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Iterator[Symptom]:
     line, said, one = verdict.line, verdict.said, failing.one
     text = " ".join(line.text.split())[:300]
     where = f"{said.source}, line {line.number}" if said.whole else f"{said.source}, {_from_end(said, line)}"
+    meaning = addressed(snapshot, one, verdict.meaning, _entry(verdict)) if verdict.meaning else None
+    extra, notes, agrees = facts(snapshot, one, meaning) if meaning else ({}, [], False)
     own = failing.ended_itself and verdict.near and not failing.unrecorded and not _unsure(verdict.meaning)
-    common = {"line": without_head(text), "number": str(line.number), "log": said.log}
+    own = own and bool(agrees or not extra.get("guessed"))
+    common = {"line": quoted(line, said.lines)[:300], "number": str(line.number), "log": said.log}
     if failing.end is not None:
         common["exit_code"] = str(failing.end.exit_code)
     time = failing.end.finished if failing.end else None
-    meaning = verdict.meaning
     if failing.ended_itself:
         known = {"meaning": meaning.what} if meaning and own else {}
         yield Symptom(
@@ -463,8 +517,6 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         )
     if meaning is None or (failing.end is not None and failing.end.exit_code == 0 and line.weight < FATAL):
         return
-    meaning = addressed(one, meaning)
-    extra, notes, agrees = facts(snapshot, one, meaning)
     allowed = SYMPTOMS[f"logs.{meaning.what}"].attributes
     values = {
         **meaning.attributes,
@@ -480,10 +532,29 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         text,
         {key: value for key, value in values.items() if value and key in allowed},
         time,
-        notes=tuple(notes),
+        notes=(*_beside(said, line), *notes),
     )
     if agrees and notes:
         yield Symptom("logs.cluster-agrees", one.subject, notes[0][1], notes[0][0], {"meaning": meaning.what})
+
+
+def _entry(verdict: _Verdict) -> str:
+    """The whole entry that a line belongs to: its frames tell which client it was."""
+    block = [one.text for one in verdict.said.lines if one.block == verdict.line.block]
+    return "\n".join(block[-60:])
+
+
+def _beside(said: _Said, line: Line) -> Iterator[tuple[str, str]]:
+    """The lines beside one that belong to it: what a list is about, and the details that a server adds."""
+    before = [one for one in said.lines if one.number < line.number and one.text.strip()]
+    after = [one for one in said.lines if 0 < one.number - line.number <= _NEAR and _WORD.search(one.text)]
+    beside = [one for one in after if _DETAIL.search(one.text)][:2]
+    if line.text.rstrip().endswith(":"):
+        beside = [*after[:1], *(one for one in beside if one not in after[:1])]
+    if _BULLET.match(line.text):
+        beside += [one for one in reversed(before[-_NEAR:]) if not _BULLET.match(one.text)][:1]
+    for one in beside:
+        yield " ".join(one.text.split())[:300], f"{said.source}, line {one.number}"
 
 
 def _from_end(said: _Said, line: Line) -> str:

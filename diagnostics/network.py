@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -10,9 +11,10 @@ from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKi
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_of
+from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_events, pod_of
 
 from ._awaits import ready_endpoints, services_read, slices_read
+from ._given import Given, asked_by, only
 from ._policies import Wanted, denied_by, named_namespace, policies_read, rules_text
 from ._process import is_over
 
@@ -32,6 +34,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "other_port",
             "other_name",
             "kind",
+            "target",
+            "undeclared_port",
         ),
     ),
     "network.policy-denies": SymptomKind(
@@ -49,6 +53,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "host",
             "has_rules",
             "rules",
+            "entry",
         ),
     ),
     "network.dns-down": SymptomKind(
@@ -60,9 +65,19 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
 }
 
+# Numbers in these are no ports that the program may have been told.
+_NO_SETTINGS = ("image", "resources", "ports", "name", "volumeMounts", "securityContext")
+# Labels that tell one pod, or the pods of one rollout, from those of the next.
+_OF_ONE_POD = lazy(r"hash$|pod-(?:name|index)$|generation$|controller-uid$|job-name$|completion-index$")
+# Ports beside a program's own, which are often left undeclared.
+_BESIDE = lazy(
+    r"(?i)metric|monitor|prom|exporter|debug|pprof|admin|health|probe|live|ready|webhook|gossip|peer"
+)
 _DNS = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _TIMEOUT = lazy(
-    r"(?i)timed? ?-?out|deadline exceeded|ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH"
+    # Not the argument of a call, which a traceback shows: opener.open(url, data, timeout)
+    r"(?i)timed ?-?out|(?:(?<!, )time ?-?out|time ?-?out(?!\)))(?! ?=)|deadline exceeded|"
+    r"ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH"
 )
 _UNRESOLVED = lazy(
     r"(?i)EAI_AGAIN|name resolution|could not resolve|couldn't resolve|cannot resolve|can't resolve|"
@@ -98,10 +113,11 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     for one in troubled:
         yield from log_reads(snapshot, one.name)
     lines = [line for one in troubled for line in _lines(snapshot, one)]
+    lines += [probed[1] for one in troubled if (probed := _probed(snapshot, one))]
     if any(_TIMEOUT.search(line) or _UNRESOLVED.search(line) for line in lines):
         yield policies_read(space)
         yield services_read(space)
-        for other in _namespaces(lines, space):
+        for other in _namespaces(lines, space, _meant(snapshot, troubled)):
             yield policies_read(other)
             yield services_read(other)
     if any(_UNRESOLVED.search(line) for line in lines):
@@ -112,10 +128,33 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
         yield _neighbours_read(pod)
 
 
-def _namespaces(lines: list[str], own: str) -> list[str]:
+def _namespaces(lines: list[str], own: str, meant: Iterable[str]) -> list[str]:
     """The other namespaces whose Services time out: their policies may shield them."""
     places = [_PLACE.search(line) for line in lines if _TIMEOUT.search(line)]
-    return sorted({named_namespace(one["host"], own) for one in places if one} - {own})[:2]
+    hosts = [*(one["host"] for one in places if one), *meant]
+    return sorted({named_namespace(one, own) for one in hosts} - {own})[:2]
+
+
+def _meant(snapshot: Snapshot, troubled: list[Container]) -> Iterator[str]:
+    """The hosts that containers were given, where the line that tells of a time-out names none."""
+    for one in troubled:
+        if probed := _probed(snapshot, one):
+            yield probed[0].host
+        for line in _lines(snapshot, one):
+            if _TIMEOUT.search(line) and not _PLACE.search(line) and (given := only(one, line)):
+                yield given.host
+
+
+def _probed(snapshot: Snapshot, one: Container) -> tuple[Given, str, str] | None:
+    """Whom the command of a probe asks in vain, the kubelet's word for it, and its source."""
+    for event in reversed(pod_events(snapshot)):
+        if event.reason != "Unhealthy" or event.container != one.name or not _TIMEOUT.search(event.message):
+            continue
+        kind = event.message.partition(" ")[0].lower()
+        command = ((one.spec.get(f"{kind}Probe") or {}).get("exec") or {}).get("command") or []
+        if given := asked_by(command, f"{one.spec_path}.{kind}Probe"):
+            return given, event.message, event.source
+    return None
 
 
 def _serves(pod: Body) -> bool:
@@ -201,17 +240,61 @@ def _selects(service: Body, pod: Body) -> bool:
 
 
 def _port_mismatches(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
-    """Only a named targetPort can be proven wrong: a number need not be declared to be open."""
-    ports = [port for one in containers(pod, "app", "sidecar") for port in one.spec.get("ports") or []]
+    """A named targetPort that nobody names is proven wrong; a number only when all speaks against it."""
+    ports = _declared(containers(pod, "app", "sidecar"))
     names = {str(port["name"]) for port in ports if port.get("name")}
-    for service in snapshot.items(services_read(snapshot.target.namespace)) or []:
-        if not _selects(service, pod):
-            continue
+    services = snapshot.items(services_read(snapshot.target.namespace)) or []
+    mine = [one for one in services if _selects(one, pod)]
+    for service in mine:
         for index, port in enumerate((service.get("spec") or {}).get("ports") or []):
             target = str(port.get("targetPort") or "")
-            if not target or target.isdigit() or target in names:
-                continue
-            yield _port_mismatch(service, index, port, ports)
+            if target and not target.isdigit() and target not in names:
+                yield _port_mismatch(service, index, port, ports)
+    leads = any(_leads_to(one, ports) for one in mine)
+    for service in [] if leads or not _tells_its_ports(pod) else mine:
+        for index, port in enumerate((service.get("spec") or {}).get("ports") or []):
+            target = str(port.get("targetPort") or "")
+            beside = _BESIDE.search(f"{_name(service)} {port.get('name') or ''}")
+            if target.isdigit() and _routes(service) and not beside and not _mentions(pod, target):
+                yield _port_mismatch(service, index, port, ports)
+
+
+def _declared(several: Iterable[Container]) -> list[Body]:
+    return [port for one in several for port in one.spec.get("ports") or []]
+
+
+def _leads_to(service: Body, ports: list[Body]) -> bool:
+    """Whether one of the Service's ports is one that the pod declares."""
+    known = {str(port.get(key)) for port in ports for key in ("name", "containerPort")}
+    return any(
+        str(one.get("targetPort") or one.get("port")) in known
+        for one in (service.get("spec") or {}).get("ports") or []
+    )
+
+
+def _routes(service: Body) -> bool:
+    """Whether its targetPort counts: a headless Service gives addresses alone."""
+    return (service.get("spec") or {}).get("clusterIP") != "None"
+
+
+def _tells_its_ports(pod: Body) -> bool:
+    """Whether each container declares ports: one that declares none may listen anywhere.
+
+    Nor does a program tell all its ports that declares one for its health or its metrics alone.
+    """
+    several = containers(pod, "app", "sidecar")
+    if _on_host(pod) or not all(one.spec.get("ports") for one in several):
+        return False
+    return any(not _BESIDE.search(str(port.get("name") or "")) for port in _declared(several))
+
+
+def _mentions(pod: Body, port: str) -> bool:
+    """Whether anything in a container's spec names the port: its command, a variable, or a probe."""
+    number = re.compile(rf"(?<!\d){port}(?!\d)")
+    return any(
+        number.search(str({key: value for key, value in one.spec.items() if key not in _NO_SETTINGS}))
+        for one in containers(pod, "app", "sidecar")
+    )
 
 
 def _port_mismatch(service: Body, index: int, port: Body, ports: list[Body]) -> Symptom:
@@ -230,9 +313,15 @@ def _port_mismatch(service: Body, index: int, port: Body, ports: list[Body]) -> 
         "other_name": close[0] if close else (named[0] if len(named) == 1 else ""),
         "other_port": str(only.get("containerPort")) if only else "",
     }
-    values["kind"] = "name" if values["other_name"] else "number" if values["other_port"] else ""
+    values["target"] = "number" if target.isdigit() else "name"
+    if target.isdigit():
+        values["undeclared_port"] = target
+        values["kind"] = "undeclared" if values["other_port"] else ""
+    else:
+        values["kind"] = "name" if values["other_name"] else "number" if values["other_port"] else ""
     kept = {key: value for key, value in values.items() if value}
-    text = f'targetPort "{target}" of port {port.get("port")}; the pod declares: {listed or "no ports"}'
+    shown = target if target.isdigit() else f'"{target}"'
+    text = f"targetPort {shown} of port {port.get('port')}; the pod declares: {listed or 'no ports'}"
     return Symptom("network.service-port-mismatch", POD, f"service {name} .spec.ports[{index}]", text, kept)
 
 
@@ -326,12 +415,15 @@ def _log_symptoms(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Sym
         yield from _policy(snapshot, pod, one, Wanted("dns", "53", unresolved.strip()))
     if timed_out and timed_out != unresolved:
         place = _PLACE.search(timed_out)
-        wanted = (
-            Wanted(place["host"], place["port"], timed_out.strip())
-            if place
-            else Wanted("", "", timed_out.strip())
-        )
-        yield from _policy(snapshot, pod, one, wanted)
+        given = None if place else only(one, timed_out)
+        if place:
+            wanted = Wanted(place["host"], place["port"], timed_out.strip())
+        else:
+            wanted = Wanted(given.host if given else "", given.port if given else "", timed_out.strip())
+        yield from _policy(snapshot, pod, one, wanted, given=given)
+    elif not unresolved and (probed := _probed(snapshot, one)):
+        wanted = Wanted(probed[0].host, probed[0].port, probed[1])
+        yield from _policy(snapshot, pod, one, wanted, given=probed[0], source=probed[2])
     if in_use and _on_host(pod):
         yield from _host_port(snapshot, pod, one, in_use)
 
@@ -340,7 +432,8 @@ def _dns_down(snapshot: Snapshot, one: Container, line: str) -> Iterator[Symptom
     for namespace, service in _DNS:
         read = get("v1", "services", namespace, service)
         slices = snapshot.items(slices_read(namespace, service))
-        if not isinstance(snapshot.answers.get(read), Found) or slices is None:
+        # Without endpoints a Service has an EndpointSlice all the same: none at all was not recorded.
+        if not isinstance(snapshot.answers.get(read), Found) or not slices:
             continue
         ready, total = ready_endpoints(slices)
         if ready:
@@ -352,7 +445,15 @@ def _dns_down(snapshot: Snapshot, one: Container, line: str) -> Iterator[Symptom
         yield Symptom("network.dns-down", one.subject, source, text, values, notes=notes)
 
 
-def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> Iterator[Symptom]:
+def _policy(
+    snapshot: Snapshot,
+    pod: Body,
+    one: Container,
+    wanted: Wanted,
+    *,
+    given: Given | None = None,
+    source: str = "",
+) -> Iterator[Symptom]:
     denial = denied_by(snapshot, pod, wanted)
     if denial is None:
         return
@@ -371,11 +472,32 @@ def _policy(snapshot: Snapshot, pod: Body, one: Container, wanted: Wanted) -> It
         "open_port": denial.open_port,
     }
     rules = (denial.policy.get("spec") or {}).get(denial.direction)
-    values |= {"has_rules": "no" if rules is None else "yes", "rules": str(len(rules or []))}
+    values |= {"has_rules": "yes" if rules else "no", "rules": str(len(rules or []))}
+    if denial.direction == "ingress" and denial.open_port.isdigit():
+        values["entry"] = _entry(pod, denial.open_port, snapshot.target.namespace, space, more=bool(rules))
     kept = {key: value for key, value in values.items() if value}
-    notes = [(wanted.line[:200], f"log {one.name}")]
+    notes = [(wanted.line[:200], source or f"log {one.name}")]
+    if given:
+        notes.append((f"{given.name or 'its command'} names {given.host}", given.source))
     source = f"networkpolicy {space}/{name} .spec.{denial.direction}"
     yield Symptom("network.policy-denies", one.subject, source, rules_text(denial), kept, notes=tuple(notes))
+
+
+def _entry(pod: Body, port: str, space: str, shielded: str, *, more: bool) -> str:
+    """The patch that lets this workload's pods in, and nobody else."""
+    labels = {key: value for key, value in _labels(pod).items() if not _OF_ONE_POD.search(key)}
+    if not labels:
+        return ""
+    peer: dict[str, object] = {"podSelector": {"matchLabels": labels}}
+    if space != shielded:
+        peer["namespaceSelector"] = {"matchLabels": {"kubernetes.io/metadata.name": space}}
+    rule = {"from": [peer], "ports": [{"port": int(port), "protocol": "TCP"}]}
+    change = {
+        "op": "add",
+        "path": "/spec/ingress" + ("/-" if more else ""),
+        "value": rule if more else [rule],
+    }
+    return json.dumps([change], separators=(",", ":"))
 
 
 def _dns_port(snapshot: Snapshot) -> str:

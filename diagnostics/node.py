@@ -10,6 +10,7 @@ from decimal import Decimal
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import containers
+from poddoctor.pod.owner import owner_of
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     Event,
@@ -25,6 +26,7 @@ from poddoctor.pod.reads import (
 from poddoctor.pod.units import parse_time, quantity, show_amount, show_duration
 
 from ._nodes import PRESSURES, Trouble, from_kubelet, node_name, says_running, trouble_of
+from ._selectors import labels_of, selector_misses
 from ._world import nodes_read
 
 _EVICTED = ("resource", "quantity_left", "threshold", "offender", "usage", "request", "node", "kind", "field")
@@ -51,6 +53,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "predicate",
             "node",
             "detail",
+            "pinned",
         ),
     ),
     "node.rejected-event": SymptomKind("The event of the refusal", ("reason",)),
@@ -337,6 +340,11 @@ def _rejected(
     snapshot: Snapshot, pod: Body, reason: str, message: str, values: dict[str, str]
 ) -> Iterator[Symptom]:
     values = {"reason": reason, "node": node_name(pod), "detail": message, **values}
+    template = ((owner_of(snapshot).body or {}).get("spec") or {}).get("template") or {}
+    if (template.get("spec") or {}).get("nodeName"):
+        values["pinned"] = "yes"
+    if reason == "NodeAffinity" and (lacking := _lacking(snapshot, pod)):
+        values["detail"] = lacking
     yield _said(pod, "node.rejected", message, values)
     for event in pod_events(snapshot):
         if event.reason == reason:
@@ -371,6 +379,18 @@ def _unpreempted(message: str) -> dict[str, str]:
     short = quantity(amount) if found else None
     said = f", short by {show_amount(found[1], short)} {found[1]}" if found and short is not None else ""
     return {"kind": "resource", "detail": f"a critical pod, and nothing to remove for it{said}"}
+
+
+def _lacking(snapshot: Snapshot, pod: Body) -> str:
+    """The labels of the nodeSelector that the node does not have, when both can be seen."""
+    node = node_of(snapshot)
+    misses = selector_misses(pod, node) if node else {}
+    labels = labels_of(node)
+    return "; ".join(
+        f"it asks for {key}={value}, the node has "
+        + (f"{key}={labels[key]}" if key in labels else f"no label {key}")
+        for key, value in sorted(misses.items())
+    )
 
 
 def _predicate(reason: str, message: str) -> dict[str, str]:

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
-from poddoctor.pod.containers import containers
+from poddoctor.pod.clip import clip
+from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, condition, get, list_of, node_of, node_read, pod_events, pod_of
 
@@ -41,6 +42,9 @@ _ATTRIBUTES = (
     "range",
     "other_nodes",
     "told",
+    "volume",
+    "file_system",
+    "mount",
 )
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "sandbox.failed": SymptomKind("The runtime could not make the pod's sandbox.", _ATTRIBUTES),
@@ -50,7 +54,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "sandbox.profile-missing": SymptomKind(
         "A container asks for an AppArmor or seccomp profile that the node does not have.",
-        ("kind", "profile", "node", "path", "level", "apparmor"),
+        ("kind", "profile", "node", "path", "level", "apparmor", "list"),
     ),
     "sandbox.sysctl-forbidden": SymptomKind(
         "The pod sets a kernel parameter that the node does not allow.", ("sysctl", "node", "value")
@@ -99,6 +103,9 @@ _APPARMOR = lazy(
     r"|apparmor failed to apply profile[^\n]*?|unable to apply apparmor profile",
     re.IGNORECASE,
 )
+_UNMAPPED = lazy(r"MOUNT_ATTR_IDMAP|does ?n[o']t support idmap|idmap mount|mount_setattr")
+_AT = lazy(r"to rootfs(?: \\*\"[^\"]*\")? at \\*\"(?P<mount>[^\"\\]+)|mount_setattr`? `(?P<target>/[^`]+)`")
+_IN_POD = lazy(r"/volumes/(?:[\w.-]+~)?(?P<kind>[\w-]+)/(?P<volume>[^/\s\"\\]+)")
 _UNANSWERED = lazy(
     r"^error determining status: .*(?:DeadlineExceeded|deadline exceeded|Unavailable|connection refused)"
 )
@@ -152,6 +159,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         return
     yield from _rejected(snapshot, pod)
     yield from _profiles(pod)
+    yield from _unmapped(pod)
     if waits_for_start(pod):
         yield from _sandbox(snapshot, pod)
         yield from _devices(snapshot, pod)
@@ -236,7 +244,7 @@ def _unexplained(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
     if since := silence.unexplained(snapshot, pod):
         attributes = {"node": node, "since": since, "awaited": silence.awaited(pod)}
         if said := silence.unknown(snapshot):
-            attributes["told"] = f"{said.reason}: {' '.join(said.message.split())[:140]}"
+            attributes["told"] = f"{said.reason}: {clip(' '.join(said.message.split()), 140)}"
             attributes["teller"] = said.component or "an event"
             yield Symptom("sandbox.unexplained", POD, said.source, said.message, attributes, said.time)
             return
@@ -341,8 +349,8 @@ def _addresses(snapshot: Snapshot, node: str) -> tuple[dict[str, str], tuple[tup
     )
     if not held:
         return {}, ()  # the pods of the node are not among those that are known
-    found = {"siblings": str(held)}
-    text = f"{held} pods on {node} hold an address"
+    found = {"siblings": "1 pod there has" if held == 1 else f"{held} pods there have"}
+    text = f"{held} pod{'' if held == 1 else 's'} on {node} hold{'s' if held == 1 else ''} an address"
     if cidr := ((node_of(snapshot) or {}).get("spec") or {}).get("podCIDR"):
         text += f"; the node's range is {cidr}"
     return found, ((text, f"pods on {node}"),)
@@ -409,12 +417,69 @@ def _profiles(pod: Body) -> Iterator[Symptom]:
             text = str(body.get("message") or "")
             if text and not one.is_running and (_SECCOMP.search(text) or _APPARMOR.search(text)):
                 symptom = _profile(pod, text, f"{one.status_path}.{place}.message")
-                own = (one.spec.get("securityContext") or {}).get("seccompProfile")
-                level = {"level": "container" if own else "pod"}
+                if symptom.attributes.get("kind") == "AppArmor":
+                    asked = _asked_profile(pod, one)
+                else:
+                    own = (one.spec.get("securityContext") or {}).get("seccompProfile")
+                    asked = {"level": "container" if own else "pod"}
+                asked["list"] = "initContainers" if one.kind in ("init", "sidecar") else "containers"
                 yield Symptom(
-                    symptom.name, one.subject, symptom.source, text, {**symptom.attributes, **level}
+                    symptom.name, one.subject, symptom.source, text, {**asked, **symptom.attributes}
                 )
                 break
+
+
+def _unmapped(pod: Body) -> Iterator[Symptom]:
+    """A volume that cannot be mounted into a user namespace: it shows when the container is created."""
+    own = (pod.get("spec") or {}).get("hostUsers") is False
+    for one in containers(pod):
+        for body, place in (
+            (one.waiting, "state.waiting"),
+            (one.terminated, "state.terminated"),
+            (one.last_terminated, "lastState.terminated"),
+        ):
+            text = str(body.get("message") or "")
+            if one.is_running or not _UNMAPPED.search(text) or not (own or "MOUNT_ATTR_IDMAP" in text):
+                continue
+            found = _AT.search(text)
+            at = (found["mount"] or found["target"]) if found else ""
+            attributes = {
+                "problem": "user-namespaces",
+                "told": "own",
+                "node": str((pod.get("spec") or {}).get("nodeName") or ""),
+                "why": "the file system of a volume cannot map users",
+                "mount": at,
+                **_mounted(pod, one, at, text),
+            }
+            known = {key: value for key, value in attributes.items() if value}
+            yield Symptom("sandbox.failed", one.subject, f"{one.status_path}.{place}.message", text, known)
+            break
+
+
+def _mounted(pod: Body, one: Container, at: str, text: str) -> dict[str, str]:
+    """The volume at this path and what it is made of; or what its path on the node tells."""
+    path = _IN_POD.search(text)
+    mounts = one.spec.get("volumeMounts") or []
+    volume = next((str(each.get("name")) for each in mounts if at and each.get("mountPath") == at), "")
+    body: Body = next(
+        (each for each in (pod.get("spec") or {}).get("volumes") or [] if each.get("name") == volume), {}
+    )
+    if not body and path:
+        return {"volume": path["volume"], "file_system": path["kind"]}
+    return {"volume": volume, "file_system": next((key for key in body if key != "name"), "")}
+
+
+def _asked_profile(pod: Body, one: Container) -> dict[str, str]:
+    """The AppArmor profile that the container asks for: in a field, or before 1.30 in an annotation."""
+    notes = (pod.get("metadata") or {}).get("annotations") or {}
+    noted = str(notes.get(f"container.apparmor.security.beta.kubernetes.io/{one.name}") or "")
+    for level, spec in (("container", one.spec), ("pod", pod.get("spec") or {})):
+        profile = (spec.get("securityContext") or {}).get("appArmorProfile") or {}
+        if profile.get("localhostProfile"):
+            return {"profile": str(profile["localhostProfile"]), "level": level}
+    if noted.startswith("localhost/"):
+        return {"profile": noted.removeprefix("localhost/"), "level": "annotation"}
+    return {}
 
 
 def _profile(pod: Body, text: str, source: str) -> Symptom:
@@ -437,7 +502,7 @@ def _devices(snapshot: Snapshot, pod: Body) -> Iterator[Symptom]:
     for one in standing_events(snapshot, ("FailedPrepareDynamicResources",))[:1]:
         attributes = {
             "node": node,
-            "why": one.message.removeprefix("Failed to prepare dynamic resources: ")[:160],
+            "why": clip(one.message.removeprefix("Failed to prepare dynamic resources: "), 160),
         }
         if match := re.search(r"ResourceClaim (?P<name>[\w./-]+)", one.message):
             attributes["resource_claim"] = match["name"].rpartition("/")[2]

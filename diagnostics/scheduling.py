@@ -24,7 +24,7 @@ from ._schedmessage import Message
 
 _MANY = 500
 """From this many nodes on none is asked for while the claims are what the scheduler speaks of."""
-_COMMON = ("kind", "basis", "nodes_total", "nodes_hit", "nearest", "patch", "scale_limit")
+_COMMON = ("kind", "basis", "nodes_total", "nodes_hit", "nearest", "patch", "scale_limit", "fits_now")
 _ROOM = (
     "resource",
     "asked",
@@ -197,7 +197,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "scheduling.claim": SymptomKind(
         "A resource claim cannot be used",
-        ("problem", "claim", "claim_kind", "near_claim", "device_class", "near_class"),
+        ("problem", "claim", "claim_kind", "near_claim", "device_class", "near_class", "claims"),
     ),
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
+from poddoctor.pod.clip import clip
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
@@ -32,6 +33,11 @@ from ._runtime_text import core, exec_problem, is_runtime_text, problem_of, shel
 from ._silence import silent
 
 _PLACE = ("field", "template", "index")
+_PATH = frozenset(f"{top}/{low}" for top in ("", "/usr", "/usr/local") for low in ("bin", "sbin")) | {
+    "/usr",
+    "/usr/local",
+}
+_OWN = frozenset({"/app", "/app/bin", "/opt", "/opt/app", "/opt/bin", "/opt/venv", "/venv", "/usr/src/app"})
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "startup.start-failed": SymptomKind(
         "the process of a container could not be started; problem says why, via who said so",
@@ -257,7 +263,8 @@ def _program(snapshot: Snapshot, one: Container, problem: str, program: str) -> 
             found["patch"] = template_patch(snapshot, one, mistake.change)
         elif found["source"] != "image":
             found["nopatch"] = "true"
-    if mount := _mount_over(one, found["program"]):
+    hidden = _mount_over_path(one, found["program"]) if problem == "not-found" else {}
+    if mount := _mount_over(one, found["program"]) or hidden:
         volume = found["script_volume"] = str(mount.get("name") or "")
         found["script_mount"] = str(mount["mountPath"])
         found["script_kind"] = _kind_of(snapshot, volume)
@@ -273,6 +280,30 @@ def _mount_over(one: Container, program: str) -> Body:
         if each.get("mountPath") and f"{program}/".startswith(f"{each['mountPath'].rstrip('/')}/")
     ]
     return max(fitting, key=lambda each: len(each["mountPath"]), default={})
+
+
+def _mount_over_path(one: Container, program: str) -> Body:
+    """The volume that hides a folder in which programs are looked for by their name alone."""
+    if not program or "/" in program:
+        return {}
+    # An image's own entrypoint was found by its name when nothing was mounted over its folder.
+    folders = _PATH | _OWN if source_of(one) == "image" else _PATH
+    set_by = {str(each.get("name")): str(each.get("value") or "") for each in one.spec.get("env") or []}
+    folders |= {each.rstrip("/") for each in set_by.get("PATH", "").split(":") if each.strip("/")}
+    mounts = one.spec.get("volumeMounts") or []
+    return next(
+        (
+            each
+            for each in mounts
+            if str(each.get("mountPath")).rstrip("/") in folders and not _one_file(each)
+        ),
+        {},
+    )
+
+
+def _one_file(mount: Body) -> bool:
+    """Whether the mount shows one entry of its volume: it hides no more than that."""
+    return bool(mount.get("subPath") or mount.get("subPathExpr"))
 
 
 def _kind_of(snapshot: Snapshot, volume: str) -> str:
@@ -464,10 +495,11 @@ def _hook_words(handler: Body) -> str:
 
 
 def _hook_why(text: str) -> str:
-    found = re.search(r"exited with (?P<code>\d+)|failed - error: (?P<error>[^\n]{1,80})", text)
-    if found is None:
-        return ""
-    return f"exit code {found['code']}" if found["code"] else found["error"].split(", message:")[0].strip()
+    error = re.search(r"failed - error: (?P<said>[^\n]+)", text)
+    said = (error["said"] if error else text).partition(", message:")[0]
+    if found := re.search(r"exited with (?P<code>\d+)(?:: (?P<why>.+))?", said):
+        return clip(f"exit code {found['code']}" + (f": {found['why'].strip()}" if found["why"] else ""), 120)
+    return clip(said.strip(), 120) if error else ""
 
 
 def _sandbox_memory(snapshot: Snapshot, pod: Body | None, events: list[Event]) -> Iterator[Symptom]:

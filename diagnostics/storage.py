@@ -34,6 +34,9 @@ _MOUNT = (
     "contains",
     "mount_options",
     "foreign_option",
+    "object",
+    "provider_class",
+    "lacking",
 )
 _DRIVER = (
     "driver_set",
@@ -95,14 +98,15 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         (*_CLAIM, "pv", "nearest", "why", "problem"),
     ),
     "storage.provisioning-failed": SymptomKind(
-        "The provisioner could not make the volume.", (*_CLAIM, "provisioner", "why")
+        "The provisioner could not make the volume.", (*_CLAIM, "provisioner", "why", "refusal", "shared")
     ),
     "storage.provisioner-silent": SymptomKind(
         "A claim waits for a provisioner that does not answer.",
-        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest"),
+        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives"),
     ),
     "storage.provisioning": SymptomKind(
-        "A volume is being made.", (*_CLAIM, "provisioner", "since", "driver_absent", "nearest")
+        "A volume is being made.",
+        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives"),
     ),
     "storage.claim-without-scheduler": SymptomKind(
         "A claim waits for the scheduler, which spec.nodeName passes by.", _CLAIM
@@ -119,7 +123,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "storage.mount-overdue": SymptomKind(
         "A volume from outside the node is not mounted long after it should be, without an error.",
-        ("node", "what", "since"),
+        ("node", "what", "since", "fs_group"),
+    ),
+    "storage.permission-change": SymptomKind(
+        "The kubelet gives the files of a volume, one by one, to the pod's group.",
+        ("node", "what", "since", "files", "fs_group", "policy"),
     ),
     "storage.mount-overdue-said": SymptomKind("The kubelet says which volumes it still waits for."),
     "storage.mount-late": SymptomKind("The kubelet has not yet got what the volume shows.", _MOUNT),

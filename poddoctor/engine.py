@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from poddoctor import identity, playbook, template
+from poddoctor import identity, playbook, replicas, template
 from poddoctor.model import (
     CONFIDENCES,
     POD,
@@ -221,7 +221,7 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
                 yield Step(do=template.fill(_ADDED, values))
             told = True
             continue
-        yield _unblocked(
+        shown = _unblocked(
             replace(
                 step,
                 do=template.fill(step.do, values),
@@ -233,6 +233,8 @@ def _steps(cause: Cause, values: Mapping[str, str]) -> Iterable[Step]:
             ),
             values,
         )
+        if fitted := replicas.fitted(shown, values):
+            yield fitted
 
 
 def _changes_container(step: Step) -> bool:

@@ -34,6 +34,8 @@ def context_values(snapshot: Snapshot) -> Mapping[str, str]:
         "container": next((one.name for one in names if one.kind == "app"), ""),
         "selector": ",".join(f"{key}={value}" for key, value in sorted(_selector(owner.body).items())),
     }
+    if owner.kind == "replicaset" and _narrowed(owner.body):
+        values["selector"] = ""  # by its labels alone, pods of others would be deleted with its own
     if owner.kind == "statefulset" and _ordered(owner.body):
         values["waits_for_pod"] = "yes"
     if owner.kind == "deployment" and revision(owner.body) == 1:
@@ -59,10 +61,15 @@ def _ordered(statefulset: Body | None) -> bool:
     return str(spec.get("podManagementPolicy") or "OrderedReady") == "OrderedReady"
 
 
+def _narrowed(body: Body | None) -> bool:
+    """Whether its selector has more than labels."""
+    return bool((((body or {}).get("spec") or {}).get("selector") or {}).get("matchExpressions"))
+
+
 def _selector(body: Body | None) -> Mapping[str, str]:
     selector = ((body or {}).get("spec") or {}).get("selector") or {}
     labels: Mapping[str, str] = selector.get("matchLabels") or {}
-    return labels
+    return {} if (body or {}).get("kind") == "ReplicaSet" and selector.get("matchExpressions") else labels
 
 
 def identify(snapshot: Snapshot) -> Identity:

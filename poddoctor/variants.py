@@ -79,10 +79,12 @@ def rewritten(step: Step, command: str) -> Iterator[Step]:
 
 
 def _in_template(command: str) -> str:
-    """The command with its JSON or merge patch of a Pod made one of a Job's template."""
-    return _MERGE.sub(
-        r'{"spec":{"template":{"spec":\1}}}', command.replace('"/spec/', '"/spec/template/spec/')
-    )
+    """The command with its JSON or merge patch of a Pod made one of a Job's template.
+
+    A patch that a diagnostic made comes as two attributes, ``pod_patch`` and ``template_patch``.
+    """
+    moved = command.replace('"/spec/', '"/spec/template/spec/').replace("{pod_patch}", "{template_patch}")
+    return _MERGE.sub(r'{"spec":{"template":{"spec":\1}}}', moved)
 
 
 def _edited(owner: str, do: str) -> Step:

@@ -9,16 +9,22 @@ def nearest(wanted: str, existing: Iterable[str], most: int = 3) -> list[str]:
     """The names nearest to the wanted one, best first: case, ``-`` and ``_`` slips, then edit distance.
 
     Only plausible slips are given: an edit distance of at most a third of the name, or one name
-    that holds the other.
+    that holds the other. With ``most`` 1 two names that are equally near give none: which was meant is
+    not known. Of a short name one letter may be wrong, not two: db is no slip for ca.
     """
     scored = []
     for name in sorted(set(existing)):
         distance = _distance(_plain(wanted), _plain(name))
         if _plain(wanted) in _plain(name) or _plain(name) in _plain(wanted):
             distance = min(distance, 2)
+        elif distance > 1 and 2 * distance >= len(wanted):
+            continue
         if distance <= max(2, len(wanted) // 3):
             scored.append((distance, _distance(wanted, name), name))
-    return [name for *_, name in sorted(scored)[:most]]
+    scored.sort()
+    if most == 1 and len(scored) > 1 and scored[0][:2] == scored[1][:2]:
+        return []
+    return [name for *_, name in scored[:most]]
 
 
 def _plain(name: str) -> str:

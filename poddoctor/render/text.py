@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from poddoctor.model import Finding, NotSeen, Read, Report, Step, Symptom
+from poddoctor.pod.clip import clip_middle
 from poddoctor.pod.mask import mask
 from poddoctor.render.escape import visible
 
@@ -57,7 +58,7 @@ def render(report: Report, console: Console, *, show_secrets: bool = False, verb
     if not report.standing("now", "waiting"):
         page.line(_nothing(report))
         for text, source in report.seen[:_MAX_EVIDENCE]:
-            page.evidence(clean(text)[:_MAX_TEXT], clean(source))
+            page.evidence(clip_middle(clean(text), _MAX_TEXT), clean(source))
     if past:
         page.blank()
         page.rows(
@@ -158,7 +159,7 @@ class _Page:
         rows = [row for symptom in finding.symptoms for row in _evidence(symptom)]
         most = None if self._verbose else _MAX_EVIDENCE
         for text, source in list(dict.fromkeys(rows))[:most]:
-            self.evidence(self._clean(text)[:_MAX_TEXT], self._clean(source))
+            self.evidence(clip_middle(self._clean(text), _MAX_TEXT), self._clean(source))
         for symptom in finding.symptoms if self._verbose else ():
             self.table(symptom.table)
         before: Step | None = None
@@ -192,8 +193,8 @@ class _Page:
         label = "Fix  " if step.fixes else "Else " if before and before.fixes else "Do   "
         risk = self._clean(_risk(step, finding.attributes))
         do = self._clean(step.do)
-        if label.startswith("Else"):
-            do = do.removeprefix("Or ")
+        if not label.startswith("Fix"):
+            do = do.removeprefix("Or ")  # what it is an alternative to may not fit this pod
         head = f"{label}{do[:1].upper()}{do[1:]}" + (f" ({risk})" if risk else "")
         self.line(Text(head, style="green" if step.fixes else ""), indent=3, hanging=5)
         # A command is never wrapped: a line that was broken cannot be pasted. The end of a here-document

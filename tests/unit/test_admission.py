@@ -79,6 +79,7 @@ def replicaset(status: dict[str, Any] | None = None) -> dict[str, Any]:
         ('pods "web-1" is forbidden: failed quota: team: must specify limits.cpu for: app; limits.memory for: app',
          "quota-requires-resources"),
         ('pods "web-1" is forbidden: failed quota: team: must specify limits.cpu', "quota-requires-resources"),
+        ('pods "web-1" is forbidden: status unknown for quota: team, resources: pods,requests.cpu', "quota-not-counted"),
         ('pods "web-1" is forbidden: maximum memory usage per Container is 1Gi, but limit is 2Gi',
          "limit-range-violated"),
         ('pods "web-1" is forbidden: minimum cpu usage per Pod is 1.  No request is specified',
@@ -163,6 +164,10 @@ def test_events_of_an_earlier_object_of_the_same_name_are_not_its_own() -> None:
         ("MissSchedule", 1, "2026-05-04T03:00:00Z", False),
         ("JobAlreadyActive", 9, "2026-05-04T03:00:00Z", True),
         ("JobAlreadyActive", 9, "2026-05-04T11:30:00Z", False),
+        ("TooManyMissedTimes", 20, "2026-05-04T09:30:00Z", True),
+        # The controller was away: it says so, and starts the newest one that is due.
+        ("TooManyMissedTimes", 1, "2026-05-04T11:55:00Z", False),
+        ("TooManyMissedTimes", 4, "2026-05-04T11:55:00Z", False),
         ("SawCompletedJob", 9, "2026-05-04T03:00:00Z", False),
     ],
 )
@@ -171,6 +176,22 @@ def test_starts_that_are_left_out(reason: str, count: int, started: str, told: b
     body = {"spec": {"jobTemplate": {}}, "status": {"lastScheduleTime": started}}
     found = findings("cronjob", body, {("CronJob", "web"): [said]})
     assert first(found) == ("admission/cronjob-not-starting" if told else "")
+
+
+@pytest.mark.parametrize(
+    ("schedule", "told"),
+    [("* * * * *", True), ("*/3 * * * *", False), ("0 * * * *", False), ("*/2 * * * *", True)],
+)
+def test_of_frequent_starts_ten_are_many(schedule: str, told: bool) -> None:
+    said = {
+        **event("Not starting job because prior execution is running", reason="JobAlreadyActive"),
+        "count": 9,
+    }
+    body = {
+        "spec": {"jobTemplate": {}, "schedule": schedule},
+        "status": {"lastScheduleTime": "2026-05-04T11:35:00Z"},
+    }
+    assert bool(findings("cronjob", body, {("CronJob", "web"): [said]})) is told
 
 
 def test_a_cronjob_that_created_a_job_since_is_well() -> None:
@@ -445,3 +466,78 @@ def test_what_old_clusters_object_to_is_taken_apart() -> None:
     assert title.endswith(
         "fsGroup: 70 is not an allowed group; runAsUser 70: must be in the ranges: [1000, 1999]"
     )
+
+
+SYSTEM = [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]
+
+
+def machine(name: str, labels: dict[str, str], taints: list[Any] | None = None) -> dict[str, Any]:
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"taints": taints or []}}
+
+
+@pytest.mark.parametrize(
+    ("spec", "nodes", "title"),
+    [
+        ({"nodeSelector": {"disk": "sdd"}}, [machine("a", {"disk": "ssd"})], "no node has the label disk=sdd; did you mean disk=ssd?"),
+        ({"nodeSelector": {"disks": "ssd"}}, [machine("a", {"disk": "ssd"})], "no node has the label disks=ssd; did you mean disk=ssd?"),
+        ({"nodeSelector": {"disk": "nvme"}}, [machine("a", {"disk": "ssd"})], "no node has the label disk=nvme; there are disk=ssd"),
+        ({"nodeSelector": {"gpu": "yes"}}, [machine("a", {})], "no node has the label gpu=yes"),
+        ({"nodeSelector": {"gpu": "yes"}}, None, "no node is one that it wants (gpu=yes)"),
+        ({}, [machine("a", {}, SYSTEM)], "taint node-role.kubernetes.io/control-plane:NoSchedule of a is not tolerated"),
+        ({}, [machine("a", {}, SYSTEM), machine("b", {}, SYSTEM)], "the 2 nodes that it wants have taints that it does not tolerate, such as node-role"),
+        # a node that would do is only being looked at; a cordon and the node's troubles are always tolerated
+        ({"nodeSelector": {"disk": "ssd"}}, [machine("a", {"disk": "ssd"})], ""),
+        ({}, [machine("a", {}, [{"key": "node.kubernetes.io/unschedulable", "effect": "NoSchedule"}])], ""),
+        ({"nodeSelector": {"gpu": "yes"}}, [], ""),
+        ({}, None, ""),
+    ],
+)  # fmt: skip
+def test_a_daemonset_for_which_there_is_no_node(
+    spec: dict[str, Any], nodes: list[Any] | None, title: str
+) -> None:
+    body = {
+        "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "generation": 1},
+        "spec": {"template": {"spec": spec}},
+        "status": {"desiredNumberScheduled": 0, "currentNumberScheduled": 0, "observedGeneration": 1},
+    }
+    target = Target("daemonset", "shop", "web")
+    answers: dict[Read, Answer] = {get(*WORKLOAD_READS["daemonset"], "shop", "web"): Found(body)}
+    if nodes is not None:
+        answers[list_of("v1", "nodes", "", limit="500")] = Found({"items": nodes})
+    found = engine.diagnose(Snapshot(target, answers, NOW)).findings
+    assert [one.cause.id for one in found] == (["admission/no-node-for-daemonset"] if title else [])
+    assert all(title in one.title and one.confidence == "likely" for one in found)
+    if "did you mean" in title:
+        assert found[0].steps[0].run.endswith('"disk":"ssd"}}}}}\'')
+    not_observed = {**body, "status": {"desiredNumberScheduled": 0}}
+    answers[get(*WORKLOAD_READS["daemonset"], "shop", "web")] = Found(not_observed)
+    ids = {one.cause.id for one in engine.diagnose(Snapshot(target, answers, NOW)).findings}
+    assert "admission/no-node-for-daemonset" not in ids
+
+
+@pytest.mark.parametrize(
+    ("schedule", "day"),
+    [
+        ("0 0 31 2 *", "31 February"),
+        ("TZ=Europe/Rome 0 0 30,31 feb ?", "30 February"),
+        ("0 3 31 4,6 *", "31 April or June"),
+        ("0 0 29 2 *", ""),
+        ("0 0 31 */2 *", ""),
+        ("0 0 31 2 MON", ""),  # either of the two days counts
+        ("0 0 28-31 2 *", ""),
+        ("0 0 L 2 *", ""),
+        ("@monthly", ""),
+    ],
+)
+def test_a_day_that_never_comes(schedule: str, day: str) -> None:
+    found = findings("cronjob", {"spec": {"jobTemplate": {}, "schedule": schedule}}, {})
+    assert first(found) == ("admission/cronjob-not-starting" if day else "")
+    assert all(f"({day})" in one.title for one in found)
+
+
+def test_the_controllers_words_do_not_hide_that_the_day_never_comes() -> None:
+    text = "invalid schedule: 0 0 31 2 * : time difference between two schedules is less than 1 second"
+    events = {("CronJob", "web"): [event(text, reason="InvalidSchedule")]}
+    found = findings("cronjob", {"spec": {"jobTemplate": {}, "schedule": "0 0 31 2 *"}}, events)
+    assert "31 February" in found[0].title
+    assert (text, found[0].symptoms[0].notes[0][1]) == found[0].symptoms[0].notes[0]

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from poddoctor.diagnostics._elsewhere import elsewhere_read
 
-from poddoctor import engine
+from poddoctor import engine, session
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown, Why
-from poddoctor.pod.reads import get, pod_events_read, pod_read
+from poddoctor.pod.reads import get, list_of, pod_events_read, pod_read
 
 CLOCK = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 CONFIG_ERROR = "CreateContainerConfigError"
@@ -274,3 +274,208 @@ def test_who_may_not_look_into_other_namespaces_is_not_told_so() -> None:
         answers: dict[Read, Answer] = {read: Unknown(why) for read in (elsewhere, here)}
         report = engine.diagnose(Snapshot(empty.target, answers, CLOCK))
         assert [one.read for one in report.not_seen] == seen
+
+
+def names(kind: str, *found: str) -> dict[Read, Answer]:
+    """The objects of a kind in the pod's namespace, as a list of names."""
+    read = list_of("v1", kind, "shop", metadata=True)
+    return {read: Found({"items": [{"metadata": {"name": name}} for name in found]})}
+
+
+MISNAMED = [
+    ({"envFrom": [{"configMapRef": {"name": "other"}}, {"configMapRef": {"name": "settings"}}]}, None, ["containers/0/envFrom/1/configMapRef/name"]),
+    ({"env": [{"name": "A"}, ENV]}, None, ["containers/0/env/1/valueFrom/configMapKeyRef/name"]),
+    (None, [{"name": "x"}, {"name": "v", "configMap": {"name": "settings"}}], ["volumes/1/configMap/name"]),
+    (None, [{"name": "v", "projected": {"sources": [{}, {"configMap": {"name": "settings"}}]}}], ["volumes/0/projected/sources/1/configMap/name"]),
+    ({"env": [ENV]}, [{"name": "v", "configMap": {"name": "settings"}}], ["containers/0/env/0/valueFrom/configMapKeyRef/name", "volumes/0/configMap/name"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("container", "volumes", "paths"), MISNAMED)
+def test_a_similar_name_is_put_in_at_every_place(
+    container: dict[str, Any] | None, volumes: list[dict[str, Any]] | None, paths: list[str]
+) -> None:
+    """The object of the same name in another namespace may be anybody's: it is no cure."""
+    elsewhere = elsewhere_read("v1", "configmaps", "ConfigMap", "settings")
+    body = {"metadata": {"name": "settings", "namespace": "tools"}, "data": {"level": "x"}}
+    finding = diagnose(
+        container,
+        waiting('configmap "settings" not found') if container else CREATING,
+        volumes=volumes,
+        objects={("configmaps", "settings"): Absent(), ("configmaps", "other"): Found({"data": {}})},
+        others={
+            elsewhere: Found({"items": [body]}),
+            get("v1", "configmaps", "tools", "settings"): Found(body),
+            **names("configmaps", "setting", "quite-another"),
+        },
+    )[0]
+    assert finding.title.endswith("did you mean setting?")
+    fix = next(step for step in finding.steps if step.fixes)
+    for path in paths:
+        assert f'"op":"test","path":"/spec/{path}","value":"settings"' in fix.run
+        assert f'"op":"replace","path":"/spec/{path}","value":"setting"' in fix.run
+    assert not any("kubectl -n tools get configmap" in step.run for step in finding.steps)
+
+
+def test_what_another_namespace_has_is_the_last_resort_and_no_fix() -> None:
+    body = {"metadata": {"name": "keys", "namespace": "tools"}, "data": {"token": ""}}
+    finding = diagnose(
+        {"envFrom": [FROM]},
+        waiting('secret "keys" not found'),
+        objects={("secrets", "keys"): Absent()},
+        others={
+            elsewhere_read("v1", "secrets", "Secret", "keys"): Found({"items": [body]}),
+            get("v1", "secrets", "tools", "keys"): Found(body),
+        },
+    )[0]
+    runs = [step.run for step in finding.steps]
+    copy = next(step for step in finding.steps if "-n tools get secret" in step.run)
+    assert not copy.fixes
+    assert runs.index(copy.run) > next(
+        place for place, run in enumerate(runs) if "create secret generic keys" in run
+    )
+
+
+def test_an_object_that_the_pod_uses_under_its_own_name_was_not_meant() -> None:
+    container = {"envFrom": [{"configMapRef": {"name": "web"}}, {"configMapRef": {"name": "web-tls"}}]}
+    finding = diagnose(
+        container,
+        waiting('configmap "web-tls" not found'),
+        objects={("configmaps", "web"): Found({"data": {}}), ("configmaps", "web-tls"): Absent()},
+        others=names("configmaps", "web"),
+    )[0]
+    assert "did you mean" not in finding.title
+
+
+def test_the_place_is_that_of_the_template() -> None:
+    """An injector puts its own before the application's containers, in the pod alone."""
+    reference = {"name": "app", "env": [ENV]}
+    template = {"spec": {"containers": [reference]}}
+    owner = {"kind": "StatefulSet", "apiVersion": "apps/v1", "name": "db", "controller": True}
+    about = {"name": "db-0", "namespace": "shop", "uid": "u", "ownerReferences": [owner]}
+    statuses = [{"name": "app", "state": waiting('configmap "settings" not found')}]
+    pod = {
+        "metadata": about,
+        "spec": {"containers": [{"name": "proxy"}, reference]},
+        "status": {"phase": "Pending", "containerStatuses": statuses},
+    }
+    empty = Snapshot(Target("pod", "shop", "db-0"), {}, CLOCK)
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": []}),
+        get("v1", "configmaps", "shop", "settings"): Absent(),
+        get("apps/v1", "statefulsets", "shop", "db"): Found({"metadata": {"name": "db"}, "spec": {"template": template}}),
+        **names("configmaps", "setting"),
+    }  # fmt: skip
+    finding = engine.diagnose(Snapshot(empty.target, answers, CLOCK)).findings[0]
+    assert "/spec/template/spec/containers/0/env/0/" in next(s.run for s in finding.steps if s.fixes)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "there", "meant"),
+    [
+        ("orders-prod", "orders-dev", False),
+        ("orders-prod", "orders-prd", True),
+        ("orders", "orders-dev", True),
+        ("db", "ca", False),
+        ("db", "orders-db", True),
+        ("cert", "auth", False),
+        ("gp2", "gp3", True),
+    ],
+)
+def test_what_may_have_been_meant(wanted: str, there: str, meant: bool) -> None:
+    finding = diagnose(
+        {"envFrom": [{"secretRef": {"name": wanted}}]},
+        waiting(f'secret "{wanted}" not found'),
+        objects={("secrets", wanted): Absent()},
+        others=names("secrets", there),
+    )[0]
+    assert finding.title.endswith(f"did you mean {there}?") is meant
+
+
+def _of(key: str) -> dict[str, Any]:
+    return {"name": key.upper(), "valueFrom": {"secretKeyRef": {"name": "keys", "key": key}}}
+
+
+@pytest.mark.parametrize(
+    ("container", "command"),
+    [
+        ({"env": [_of("a")]}, '--from-literal=a="${VALUE:?its value}"'),
+        ({"env": [_of("b"), _of("a")], "envFrom": [FROM]}, '--from-literal=a="${VALUE:?the value of a}" --from-literal=b="${VALUE2:?the value of b}"'),
+        ({"env": [_of("a"), _of("b"), _of("c")]}, '--from-literal=c="${VALUE3:?the value of c}"'),
+        ({"env": [_of("a"), _of("b"), _of("c"), _of("d")]}, "--from-env-file="),
+    ],
+)  # fmt: skip
+def test_one_object_that_is_missing_is_one_finding(container: dict[str, Any], command: str) -> None:
+    said = waiting('secret "keys" not found')
+    found = diagnose(container, said, objects={("secrets", "keys"): Absent()})
+    assert [one.cause.id for one in found] == ["config/secret-not-found"]
+    fixes = [step.run for step in found[0].steps if step.fixes]
+    assert len(fixes) == 1
+    assert fixes[0].startswith("kubectl -n shop create secret generic keys --from-")
+    assert command in fixes[0]
+
+
+@pytest.mark.parametrize("chain", [("Job",), ("Job", "CronJob"), ()])
+def test_the_patch_fits_the_owner(chain: tuple[str, ...]) -> None:
+    spec = {"containers": [{"name": "app", "envFrom": [FROM]}]}
+    statuses = [{"name": "app", "state": waiting('secret "keys" not found')}]
+    bodies: dict[Read, Answer] = {}
+    below: dict[str, Any] = {"metadata": {"name": "web", "namespace": "shop", "uid": "u"}}
+    pod = below = {**below, "spec": spec, "status": {"phase": "Pending", "containerStatuses": statuses}}
+    for kind in chain:
+        owner = {"kind": kind, "apiVersion": "batch/v1", "name": "nightly", "controller": True}
+        below["metadata"]["ownerReferences"] = [owner]
+        template = {"template": {"spec": spec}}
+        below = {
+            "metadata": {"name": "nightly"},
+            "spec": template if kind == "Job" else {"jobTemplate": {"spec": template}},
+        }
+        bodies[get("batch/v1", f"{kind.lower()}s", "shop", "nightly")] = Found(below)
+    empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
+    answers: dict[Read, Answer] = {
+        pod_read(empty): Found(pod),
+        pod_events_read(empty): Found({"items": []}),
+        get("v1", "secrets", "shop", "keys"): Absent(),
+        **names("secrets", "key"),
+        **bodies,
+    }
+    steps = engine.diagnose(Snapshot(empty.target, answers, CLOCK)).findings[0].steps
+    place = {0: "/spec/", 1: "/spec/template/spec/", 2: "/spec/jobTemplate/spec/template/spec/"}[len(chain)]
+    path = f'"path":"{place}containers/0/envFrom/0/secretRef/name"'
+    runs = [step.run for step in steps if '"op":"replace"' in step.run]
+    assert len(runs) == 1
+    assert path in runs[0]
+    assert ("replace --force" in runs[0]) is (len(chain) < 2)
+
+
+def test_a_pod_that_is_being_deleted_needs_nothing() -> None:
+    empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
+    statuses = [{"name": "app", "state": waiting('secret "keys" not found')}]
+    for gone in (None, "2026-01-01T11:59:50Z"):
+        meta = {"name": "web", "namespace": "shop", "uid": "u", "deletionTimestamp": gone}
+        spec = {"containers": [{"name": "app", "envFrom": [FROM]}]}
+        pod = {"metadata": meta, "spec": spec, "status": {"phase": "Pending", "containerStatuses": statuses}}
+        answers: dict[Read, Answer] = {
+            pod_read(empty): Found(pod),
+            get("v1", "secrets", "shop", "keys"): Absent(),
+        }
+        found = engine.diagnose(Snapshot(empty.target, answers, CLOCK)).findings
+        assert any(one.cause.family == "config" for one in found) is (gone is None)
+
+
+@pytest.mark.parametrize(("keys", "made"), [({"level": ""}, True), ({"colour": ""}, False)])
+def test_what_was_made_since_is_only_waited_for(keys: dict[str, str], made: bool) -> None:
+    state = waiting('configmap "settings" not found')
+    finding = diagnose({"env": [ENV]}, state, objects={("configmaps", "settings"): Found({"data": keys})})[0]
+    assert finding.title.startswith("ConfigMap settings has what container app needs by now") is made
+
+
+@pytest.mark.parametrize("name", ["subpath-failed", "mount-target-conflict"])
+def test_a_mount_has_one_kind_of_sub_path(name: str) -> None:
+    cause = next(one for one in session.causes([]) if one.id == f"config/{name}")
+    patches = [step for step in cause.steps if '"subPath":' in step.run]
+    assert patches
+    assert all('"subPathExpr":null' in step.run for step in patches)
+    known = [step.only["nearest"] for step in patches if '"subPath":"{nearest}"' in step.run]
+    assert known == ([("any",)] if name == "mount-target-conflict" else [])

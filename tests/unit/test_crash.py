@@ -384,7 +384,7 @@ def test_files_in_memory_fill_the_limit() -> None:
 SILENT = {
     "it wrote nothing": (Found(""), "writes nothing to its log"),
     "its log could not be read": (Unknown("timed-out"), "its log cannot be read"),
-    "its log is gone": (Absent(), "its log says why"),
+    "its log is gone": (Absent(), "and its log is gone"),
 }
 
 

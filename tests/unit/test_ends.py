@@ -98,7 +98,7 @@ ROWS: dict[str, Row] = {
     "159": ({}, ended(159), [], {}, "crash/forbidden-system-call", "certain", ""),
     "162, a real-time signal": ({}, ended(162), [], {}, "crash/application-error", "likely", "error code 162"),
     "200": ({}, ended(200), [], {}, "crash/application-error", "likely", "error code 200"),
-    "a signal instead of a code": ({}, ended(0, signal=9), [], {}, "crash/killed-unproven", "possible", "SIGKILL (exit 137)"),
+    "a signal instead of a code": ({}, ended(0, signal=9), [], {}, "crash/killed-unproven", "possible", "SIGKILL"),
     "a fault instead of a code": ({}, ended(0, signal=11), [], {}, "crash/segmentation-fault", "certain", "139"),
     # --- Windows ---
     "access violation": (

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from poddoctor.diagnostics._reference import parse, wrong_with
+from poddoctor.diagnostics.image import _meant
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Found, Read, Report, Snapshot, Target
@@ -68,7 +69,7 @@ def first(
         ("initializing source docker://shop/web:2: reading manifest 2 in docker.io/shop/web: manifest unknown", "image/tag-not-found"),
         (CONTAINERD + "pull access denied, repository does not exist or may require authorization: server message: insufficient_scope: authorization failed", "image/repository-not-found"),
         ("Error response from daemon: pull access denied for shop/web, repository does not exist or may require 'docker login': denied: requested access to the resource is denied", "image/repository-not-found"),
-        ("initializing source docker://quay.io/a/b:1: reading manifest 1 in quay.io/a/b: unauthorized: access to the requested resource is not authorized", "image/credentials-rejected"),
+        ("initializing source docker://quay.io/a/b:1: reading manifest 1 in quay.io/a/b: unauthorized: access to the requested resource is not authorized", "image/repository-not-found"),
         (CONTAINERD + "failed to authorize: failed to fetch oauth token: unexpected status from POST request to https://auth/token: 401 Unauthorized", "image/credentials-rejected"),
         (CONTAINERD + "unexpected status from HEAD request to https://ghcr.io/v2/a/manifests/1: 403 Forbidden", "image/credentials-rejected"),
         ('failed to pull and unpack image "{image}": failed to copy: httpReadSeeker: failed open: unexpected status code https://registry-1.docker.io/v2/library/nginx/manifests/sha256:00: 429 Too Many Requests - Server message: toomanyrequests: You have reached your pull rate limit.', "image/rate-limited"),
@@ -248,3 +249,17 @@ def test_a_secret_that_nobody_saw_may_be_none(words: str, secrets: Any, confiden
     empty = Snapshot(Target("pod", "shop", "web"), {}, CLOCK)
     found = engine.diagnose(Snapshot(empty.target, {pod_read(empty): Found(pod)}, CLOCK)).findings
     assert [(one.cause.id, one.confidence) for one in found] == [("image/credentials-rejected", confidence)]
+
+
+@pytest.mark.parametrize(
+    ("tag", "known", "meant"),
+    [
+        ("2.44-nosuch", ["1.9", "1.27", "latest"], "1.27"),
+        ("latests", ["1.27", "latest"], "latest"),
+        ("nightly", ["edge", "v2", "v10"], "v10"),
+        ("3", ["latest"], "latest"),
+        ("3", [], ""),
+    ],
+)
+def test_a_tag_in_place_of_one_that_is_not_there(tag: str, known: list[str], meant: str) -> None:
+    assert _meant(tag, known) == meant

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import pytest
 
+from poddoctor import session
+
 from .test_image import CONTAINERD, TRANSFER, first
 
 ECR = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop/web:2"
@@ -75,7 +77,7 @@ TEXTS = [
     (ACR, CRIO + "Requesting bearer token: received unexpected HTTP status: 403 Forbidden", DENIED),
     # Quay, GitHub, GitLab, Harbor, Docker Hub
     ("quay.io/shop/web:2", CONTAINERD + "unexpected status from HEAD request to https://quay.io/v2/shop/web/manifests/2: 401 UNAUTHORIZED", DENIED),
-    ("quay.io/shop/web:2", OCI + "reading manifest 2 in quay.io/shop/web: unauthorized: access to the requested resource is not authorized; artifact err: get manifest: build image source: reading manifest 2 in quay.io/shop/web: unauthorized: access to the requested resource is not authorized", DENIED),
+    ("quay.io/shop/web:2", OCI + "reading manifest 2 in quay.io/shop/web: unauthorized: access to the requested resource is not authorized; artifact err: get manifest: build image source: reading manifest 2 in quay.io/shop/web: unauthorized: access to the requested resource is not authorized", "image/repository-not-found"),
     ("quay.io/shop/web:2", CRIO + "unable to retrieve auth token: invalid username/password: unauthorized: Invalid Username or Password", DENIED),
     ("quay.io/shop/web:2", CRIO + "reading manifest 2 in quay.io/shop/web: manifest unknown: Tag 2 was deleted or has expired. To pull, revive via time machine", TAG),
     ("ghcr.io/shop/web:2", CONTAINERD + "failed to authorize: failed to fetch anonymous token: unexpected status from GET request to https://ghcr.io/token?scope=repository%3Ashop%2Fweb%3Apull&service=ghcr.io: 403 Forbidden", DENIED),
@@ -205,3 +207,11 @@ def test_the_name_of_the_image_is_no_reason(image: str) -> None:
         first(f'Back-off pulling image "{image}"', reason="ImagePullBackOff", image=image)
         == "image/pull-failed"
     )
+
+
+@pytest.mark.parametrize("name", ["image/never-pulled", "sandbox/security-profile-missing"])
+def test_init_containers_are_patched_where_they_stand(name: str) -> None:
+    cause = next(one for one in session.causes([]) if one.id == name)
+    patches = [step.run for step in cause.steps if '"name":"{container}"' in step.run]
+    assert patches
+    assert all('"{list}":[{"name":"{container}"' in run for run in patches)

@@ -10,7 +10,7 @@ from poddoctor.diagnostics._elsewhere import elsewhere_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target
-from poddoctor.pod.reads import get, list_of, pod_events_read, pod_read
+from poddoctor.pod.reads import get, list_of, node_read, pod_events_read, pod_read
 
 CLOCK = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
 NOT_FOUND = "docker.io/shop/web:2: not found"
@@ -137,15 +137,38 @@ def test_a_pull_secret_that_was_not_offered(answers: dict[Read, Answer], words: 
 
 
 @pytest.mark.parametrize(
-    ("image", "words"),
+    ("image", "provider", "words", "advice"),
     [
-        ("1.dkr.ecr.eu-west-1.amazonaws.com/web:2", "the nodes' IAM role may not pull"),
-        ("europe-west3-docker.pkg.dev/p/r/web:2", "the nodes' service account may not pull"),
-        ("shop.azurecr.io/web:2", "the kubelet identity may not pull"),
+        (
+            "1.dkr.ecr.eu-west-1.amazonaws.com/web:2",
+            "aws:///a/i-0",
+            "the nodes' IAM role may not pull",
+            "aws iam",
+        ),
+        (
+            "europe-west3-docker.pkg.dev/p/r/web:2",
+            "gce://p/z/n",
+            "the nodes' service account may not",
+            "gcloud",
+        ),
+        ("shop.azurecr.io/web:2", "azure:///s/r", "the kubelet identity may not pull", "az aks"),
+        # A node of another cloud has no such identity; where nobody knows, the advice alone is given.
+        (
+            "shop.azurecr.io/web:2",
+            "aws:///a/i-0",
+            "asks for credentials and the pod offers no pull secret",
+            "",
+        ),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com/web:2", "kind://docker/c/n", "asks for credentials", ""),
+        ("shop.azurecr.io/web:2", "", "asks for credentials and the pod offers no pull secret", "az aks"),
     ],
 )
-def test_in_clouds_the_node_logs_in(image: str, words: str) -> None:
-    assert words in diagnose(DENIED, image=image).title
+def test_in_clouds_the_node_logs_in(image: str, provider: str, words: str, advice: str) -> None:
+    answers: dict[Read, Answer] = {node_read("n1"): Found({"spec": {"providerID": provider}})}
+    found = diagnose(DENIED, image=image, answers=answers)
+    assert words in found.title
+    clouds = [step.run.split()[0] for step in found.steps if step.run.startswith(("aws", "gcloud", "az"))]
+    assert clouds == ([advice.split(maxsplit=1)[0]] if advice else [])
 
 
 UNRETRIEVED = (
@@ -164,7 +187,8 @@ FAILED = ("Failed", f'Failed to pull image "ghcr.io/shop/web:2": {DENIED}')
         ((FAILED,), "v1.25.4", Absent(), ("image/pull-secret-missing", "likely")),
         # It was there, but nobody saw whether it is for this registry.
         ((FAILED,), "v1.34.1", Absent(), ("image/credentials-rejected", "likely")),
-        ((FAILED,), "v1.34.1", None, ("image/credentials-rejected", "likely")),
+        # The runtime had no credentials, so none of what is offered is for this registry.
+        ((FAILED,), "v1.34.1", None, ("image/pull-secret-unusable", "certain")),
     ],
 )
 def test_a_pull_secret_that_is_missing_is_told_by_kubelet(
@@ -190,7 +214,9 @@ def test_a_secret_of_another_namespace_is_named() -> None:
     }
     found = diagnose(DENIED, image="ghcr.io/shop/web:2", names=("regcred",), answers=answers)
     assert found.title == "Pull secret regcred does not exist in shop; namespace tools has one"
-    assert "kubectl -n tools get secret regcred" in found.steps[0].run
+    copy = next(step for step in found.steps if "kubectl -n tools get secret regcred" in step.run)
+    assert not copy.fixes  # another namespace's credentials are the last thing to take
+    assert copy is not found.steps[0]
 
 
 def pull_failed(pod: str, image: str) -> dict[str, Any]:
@@ -260,3 +286,107 @@ def test_the_words_about_another_pod_of_the_same_image(image: str, expected: str
 )
 def test_whose_host_and_whose_token_is_meant(text: str, title: str) -> None:
     assert diagnose(text).title == title
+
+
+@pytest.mark.parametrize(
+    ("image", "offers"),
+    [("quay.io/shop/web:2", False), ("image-registry.openshift-image-registry.svc:5000/shop/web:2", True)],
+)
+def test_the_secret_of_openshift_is_for_its_own_registry(image: str, offers: bool) -> None:
+    text = f"initializing source docker://{image}: reading manifest 2: unauthorized: access is not authorized"
+    found = diagnose(text, image=image, names=("default-dockercfg-x2k9p",))
+    assert ("default-dockercfg-x2k9p" in found.title) is offers
+
+
+OTHER = "unauthorized: authentication required"
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "cause"),
+    [
+        (DENIED, None, "image/pull-secret-unusable"),
+        (DENIED, secret("docker.io"), "image/pull-secret-unusable"),
+        # It has an entry for the registry by now, or the runtime did offer something.
+        (DENIED, secret("ghcr.io"), "image/credentials-rejected"),
+        (OTHER, None, "image/credentials-rejected"),
+    ],
+)
+def test_asked_without_credentials(text: str, held: Answer | None, cause: str) -> None:
+    answers = {get("v1", "secrets", "shop", "hub"): held} if held else {}
+    found = diagnose(text, image="ghcr.io/shop/web:2", names=("hub",), answers=answers)
+    assert found.cause.id == cause
+    overwritten = any("secret docker-registry hub" in step.run for step in found.steps)
+    assert overwritten is (cause == "image/credentials-rejected")
+    assert not any("delete secret" in step.run for step in found.steps)
+
+
+@pytest.mark.parametrize(
+    ("kind", "registries", "over"),
+    [
+        (TYPE, ["ghcr.io"], True),
+        ("kubernetes.io/dockercfg", ["ghcr.io"], False),
+        (TYPE, ["ghcr.io", "quay.io"], False),
+    ],
+)
+def test_what_a_secret_holds_besides_is_not_lost(kind: str, registries: list[str], over: bool) -> None:
+    key = ".dockercfg" if kind.endswith("cfg") else ".dockerconfigjson"
+    body = {"type": kind, "data": {key: ""}, "registries": registries}
+    answers: dict[Read, Answer] = {get("v1", "secrets", "shop", "old"): Found(body)}
+    found = diagnose(OTHER, image="ghcr.io/shop/web:2", names=("old",), answers=answers)
+    assert any("secret docker-registry old " in step.run for step in found.steps) is over
+    assert any("secret docker-registry pull-ghcr-io " in step.run for step in found.steps) is not over
+
+
+@pytest.mark.parametrize(("project", "binds"), [("build", True), ("shop", False)])
+def test_a_project_of_openshift_is_opened_by_a_role(project: str, binds: bool) -> None:
+    image = f"image-registry.openshift-image-registry.svc:5000/{project}/web:2"
+    found = diagnose(OTHER, image=image, names=("web-dockercfg-x2k9p",))
+    commands = "\n".join(step.run for step in found.steps)
+    rights = "kubectl -n build create rolebinding shop-web-image-puller --clusterrole=system:image-puller"
+    assert (rights in commands) is binds
+    assert "web-dockercfg-x2k9p" not in commands
+
+
+@pytest.mark.parametrize(
+    ("system", "text", "wanted"),
+    [
+        ("windows", "no match for platform in manifest: not found", "linux"),
+        ("linux", 'image operating system "windows" cannot be used on this platform', "windows"),
+        ("linux", "no match for platform in manifest: not found", ""),
+    ],
+)
+def test_where_an_image_of_another_system_can_run(system: str, text: str, wanted: str) -> None:
+    info = {"architecture": "amd64", "operatingSystem": system}
+    found = diagnose(text, answers={node_read("n1"): Found({"status": {"nodeInfo": info}})})
+    moves = [step.run for step in found.steps if "nodeSelector" in step.run]
+    assert [f'"kubernetes.io/os":"{wanted}"' in run for run in moves] == ([True] if wanted else [])
+
+
+def test_windows_is_told() -> None:
+    info = {"architecture": "amd64", "operatingSystem": "windows"}
+    answers: dict[Read, Answer] = {node_read("n1"): Found({"status": {"nodeInfo": info}})}
+    found = diagnose("no match for platform in manifest: not found", image="nginx:1.27", answers=answers)
+    assert found.title == "Image nginx:1.27 has no build for windows/amd64, the platform of node n1"
+
+
+@pytest.mark.parametrize(
+    ("text", "held", "confidence"),
+    [
+        (DENIED, secret("docker.io"), "certain"),
+        # Refused in words that a repository which does not exist gets as well.
+        (
+            "pull access denied, repository does not exist or may require authorization",
+            secret("quay.io"),
+            "likely",
+        ),
+        ("pull access denied", Found({"type": "Opaque", "data": {}}), "certain"),
+    ],
+)
+def test_a_secret_for_another_registry_may_be_beside_the_point(
+    text: str, held: Answer, confidence: str
+) -> None:
+    answers = {get("v1", "secrets", "shop", "hub"): held}
+    found = diagnose(text, image="ghcr.io/shop/web:2", names=("hub",), answers=answers)
+    assert (found.cause.id, found.confidence) == ("image/pull-secret-unusable", confidence)
+    renames = any("set image" in step.run for step in found.steps)
+    assert renames is ("registries" in getattr(held, "body", {}))

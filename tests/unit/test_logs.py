@@ -245,7 +245,7 @@ def test_what_an_unready_pod_says_is_passed_on() -> None:
     ("env", "endpoint"),
     [
         ([{"name": "URL", "value": "http://orders:80/x"}], "orders:80"),
-        ([{"name": "URL", "value": "http://orders:80"}, {"name": "DB", "value": "db:5432"}], None),
+        ([{"name": "A", "value": "http://orders:80"}, {"name": "B", "value": "http://stock"}], None),
         ([{"name": "LISTEN", "value": "0.0.0.0:8080"}], None),
     ],
 )
@@ -525,7 +525,7 @@ def test_what_is_resolved_is_a_host(text: str) -> None:
                 "https://vault:8200/v1/auth/kubernetes/login Code: 403. Errors: * permission denied"
             ),
             "dependency-rejected-credentials",
-            "Vault refuses",
+            "Vault at vault:8200 refuses",
         ),
         (
             (

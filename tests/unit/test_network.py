@@ -168,6 +168,9 @@ def test_the_cluster_dns_is_down() -> None:
     log = "Temporary failure in name resolution"
     found = findings(pod(ready=False), [], log=log, policies=[policy([WEB])], more=dns)
     assert [one.cause.id for one in found] == ["network/cluster-dns-down"]
+    # A Service has an EndpointSlice also without endpoints: where there is none, nobody wrote it down.
+    dns[slices("kube-dns", "kube-system")] = Found({"items": []})
+    assert not findings(pod(ready=False), [], log=log, policies=[], more=dns)
 
 
 def test_a_port_of_the_host_is_taken_also_when_the_container_runs_at_this_instant() -> None:
@@ -261,3 +264,84 @@ def test_peers_and_ports_of_policies(host: str, policies: list[dict[str, Any]], 
     log = f"dial tcp {host}:5432: i/o timeout"
     causes = [one.cause.id for one in findings(pod(ready=False), [DB], log=log, policies=policies)]
     assert ("network/network-policy-denies" in causes) is denied
+
+
+def test_a_number_that_no_container_declares() -> None:
+    """Program and Service disagree about the port; the pod is ready, as nothing probes the Service's."""
+    found = findings(pod(), [service("web", {"app": "web"}, 9090)])[0]
+    assert (found.cause.id, found.confidence) == ("network/service-port-mismatch", "likely")
+    assert '"value":9090},{"op":"replace"' in found.steps[0].run
+    assert found.steps[0].run.endswith('"value":8080}]\'')
+
+
+def _told(**settings: Any) -> dict[str, Any]:
+    body = pod()
+    body["spec"]["containers"][0] |= settings
+    return body
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        _told(ports=[]),
+        _told(args=["--listen=:9090"]),
+        _told(env=[{"name": "PORT", "value": "9090"}]),
+        _told(readinessProbe={"tcpSocket": {"port": 9090}}),
+    ],
+)
+def test_a_number_that_the_program_may_listen_on(body: dict[str, Any]) -> None:
+    assert not findings(body, [service("web", {"app": "web"}, 9090)])
+    second = pod()
+    second["spec"]["containers"].append({"name": "exporter"})  # declares nothing: it may listen anywhere
+    assert not findings(second, [service("web", {"app": "web"}, 9090)])
+
+
+def test_a_service_beside_one_that_leads_to_a_declared_port_has_its_reasons() -> None:
+    metrics = service("web-metrics", {"app": "web"}, 9090)
+    assert not findings(pod(), [service("web", {"app": "web"}), metrics])
+    both = service("web", {"app": "web"})
+    both["spec"]["ports"].append({"port": 9090, "targetPort": 9090})
+    assert not findings(pod(), [both])
+    assert not findings(pod(), [metrics])  # its name says that it is beside the program's own
+    headless = service("web", {"app": "web"}, 9090)
+    headless["spec"]["clusterIP"] = "None"
+    assert not findings(pod(), [headless])
+    beside = pod()
+    beside["spec"]["containers"][0]["ports"] = [{"name": "health", "containerPort": 8081}]
+    assert not findings(beside, [service("web", {"app": "web"}, 8080)])
+
+
+def test_a_policy_that_allows_nothing_needs_more_than_dns() -> None:
+    for rules in (None, []):
+        found = findings(pod(ready=False), [], log="getaddrinfo EAI_AGAIN db", policies=[policy(rules)])[0]
+        fix = next(step.run for step in found.steps if step.fixes)
+        assert '"port":53' in fix
+        assert "${PORT:?" in fix
+    some = findings(pod(ready=False), [], log="getaddrinfo EAI_AGAIN db", policies=[policy([WEB])])[0]
+    assert "${PORT:?" not in next(step.run for step in some.steps if step.fixes)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["    return opener.open(url, data, timeout)", "starting with read timeout=30", "idle timeout = 5"],
+)
+def test_a_word_in_source_or_settings_is_no_time_out(line: str) -> None:
+    assert not findings(pod(ready=False), [], log=line, policies=[policy(None)])
+
+
+@pytest.mark.parametrize(
+    ("rules", "path"), [([{"from": [{"podSelector": {"matchLabels": {"a": "b"}}}]}], "/-"), ([], "")]
+)
+def test_the_pods_of_this_workload_alone_are_let_in(rules: list[dict[str, Any]], path: str) -> None:
+    shield = {
+        "metadata": {"name": "fence"},
+        "spec": {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules},
+    }
+    body = pod(ready=False, app="web", **{"pod-template-hash": "7d9"})
+    log = "dial tcp db:5432: i/o timeout"
+    found = findings(body, [DB], log=log, policies=[shield])[0]
+    fix = next(step for step in found.steps if step.fixes)
+    rule = '{"from":[{"podSelector":{"matchLabels":{"app":"web"}}}],"ports":[{"port":5432,"protocol":"TCP"}]}'
+    assert f'"path":"/spec/ingress{path}"' in fix.run
+    assert rule in fix.run
+    assert fix.undo.endswith('"path":"/spec/ingress' + ("/1" if rules else "") + "\"}]'")

@@ -8,7 +8,7 @@ from poddoctor.diagnostics._world import nodes_read
 
 from poddoctor import engine
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
-from poddoctor.pod.reads import node_events_read, node_read, pod_events_read, pod_read
+from poddoctor.pod.reads import get, node_events_read, node_read, pod_events_read, pod_read
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 
@@ -321,3 +321,18 @@ def test_only_what_the_node_said_of_this_resource_about_then_is_evidence() -> No
     body = failed("Evicted", "The node was low on resource: memory. ")
     notes = findings(body, more={node_events_read("worker-1"): Found({"items": events})})[0].symptoms[0].notes
     assert [text for text, _ in notes] == ["Attempting to reclaim memory"]
+
+
+def test_the_label_that_the_node_does_not_have_is_told_and_no_name_is_taken_away() -> None:
+    body = failed("NodeAffinity", "Pod was rejected: Predicate NodeAffinity failed")
+    body["metadata"]["ownerReferences"] = [
+        {"kind": "DaemonSet", "apiVersion": "apps/v1", "name": "web", "controller": True}
+    ]
+    body["spec"]["nodeSelector"] = {"disk": "ssd"}
+    there = Found({"metadata": {"name": "worker-1", "labels": {"disk": "hdd"}}, "status": {}})
+    read = get("apps/v1", "daemonsets", "shop", "web")
+    for pinned in (False, True):
+        spec = {"template": {"spec": {"nodeName": "worker-1"} if pinned else {}}}
+        found = findings(body, there, {read: Found({"metadata": {"name": "web"}, "spec": spec})})[0]
+        assert "it asks for disk=ssd, the node has disk=hdd" in found.title
+        assert any('"nodeName":null' in step.run for step in found.steps) is pinned

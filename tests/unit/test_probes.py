@@ -320,3 +320,64 @@ def test_log_that_wants_tls(log: str, cause: str) -> None:
     body = pod({"readinessProbe": HTTP}, running(300))
     text = "Readiness probe failed: HTTP probe failed with statuscode: 400"
     assert first(snapshot(body, [event("Unhealthy", text)], log)) == cause
+
+
+REFUSED = event("Unhealthy", "Readiness probe failed: dial tcp 10.0.0.9:8080: connect: connection refused")
+BOUND = [
+    ({"command": ["uvicorn", "app:app", "--host", "127.0.0.1", "--port", "8080"]}, "--host 127.0.0.1"),
+    ({"command": ["sh", "-c", "exec gunicorn -b localhost:8080 app"]}, "-b localhost:8080"),
+    ({"args": ["--web.listen-address=127.0.0.1:8080"]}, "--web.listen-address=127.0.0.1:8080"),
+    ({"env": [{"name": "HOST", "value": "localhost"}]}, "HOST=localhost"),
+    # another port's, a client's, and one that is open to all
+    ({"args": ["--metrics-addr=127.0.0.1:9090"]}, ""),
+    ({"args": ["--listen-address=127.0.0.1:9090"]}, ""),
+    ({"args": ["--db-host=localhost"], "env": [{"name": "DB_HOST", "value": "localhost"}]}, ""),
+    ({"command": ["psql", "-h", "localhost"]}, ""),
+    ({"args": ["--bind", "0.0.0.0"]}, ""),
+    ({"command": ["redis-server", "--bind", "127.0.0.1", "10.0.0.9"]}, ""),
+    ({"command": ["gunicorn", "-b", "127.0.0.1:8080", "-b", "0.0.0.0:8080"]}, ""),
+]
+
+
+@pytest.mark.parametrize(("settings", "told"), BOUND)
+def test_a_program_that_is_told_to_listen_on_the_loopback(settings: dict[str, Any], told: str) -> None:
+    body = pod({"readinessProbe": HTTP, **settings}, running(300))
+    report = engine.diagnose(snapshot(body, [REFUSED]))
+    assert (report.findings[0].cause.id == "probes/probe-port-closed") is bool(told)
+    if told:
+        assert told in report.findings[0].title
+        assert report.findings[0].confidence == "likely"
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        (
+            "app.jar started by app in /app\nfound 14 repositories\nprocessing persistence unit\n",
+            "startup-too-slow",
+        ),
+        ("banner\nfound 14 repositories\nserver started in 3 s\n", "liveness-kills-container"),
+        ("banner\nasking db:5432\ncannot reach db:5432\n", "liveness-kills-container"),
+        ("", "liveness-kills-container"),
+    ],
+)
+def test_a_log_that_never_comes_to_being_up(log: str, cause: str) -> None:
+    status = running(3, ready=True, restartCount=4, lastState=ended(143, 18, 4))
+    said = [
+        event("Unhealthy", "Liveness probe failed: dial tcp 10.0.0.9:8080: connect: connection refused", 6),
+        event("Killing", "Container app failed liveness probe, will be restarted", 5),
+    ]
+    taken = snapshot(pod({"livenessProbe": HTTP}, status), said)
+    taken.answers[log_reads(taken, "app")[0]] = Found(log)  # type: ignore[index]
+    assert first(taken) == cause
+
+
+@pytest.mark.parametrize(("limit", "cause"), [("20m", "startup-too-slow"), ("2", "liveness-kills-container")])
+def test_a_sliver_of_cpu_makes_a_slow_start(limit: str, cause: str) -> None:
+    status = running(3, ready=True, restartCount=3, lastState=ended(137, 16, 4))
+    app = {"livenessProbe": HTTP, "resources": {"limits": {"cpu": limit}}}
+    said = [
+        event("Unhealthy", "Liveness probe failed: dial tcp 10.0.0.9:8080: connect: connection refused", 6),
+        event("Killing", "Container app failed liveness probe, will be restarted", 5),
+    ]
+    assert first(snapshot(pod(app, status), said)) == cause

@@ -333,3 +333,48 @@ def test_what_the_plugin_said(message: str, problem: str, why: str) -> None:
     text = "Failed to create pod sandbox: rpc error: code = Unknown desc = " + message.replace("ID", ID)
     found, details = read_sandbox(text)
     assert (found, details["why"]) == (problem, why)
+
+
+@pytest.mark.parametrize("field", [True, False])
+def test_the_profile_that_the_runtime_does_not_name(field: bool) -> None:
+    said = "unable to apply apparmor profile: apparmor failed to apply profile: write /proc/self/attr: no such file"
+    taken = snapshot(status={"containerStatuses": [waiting("CreateContainerError", said)]})
+    body = taken.answers[pod_read(taken)].body  # type: ignore[union-attr]
+    name = body["spec"]["containers"][0]["name"]
+    if field:
+        profile = {"type": "Localhost", "localhostProfile": "deny-write"}
+        body["spec"]["containers"][0]["securityContext"] = {"appArmorProfile": profile}
+    else:
+        note = {f"container.apparmor.security.beta.kubernetes.io/{name}": "localhost/deny-write"}
+        body["metadata"]["annotations"] = note
+    owner = {"apiVersion": "apps/v1", "kind": "DaemonSet", "name": "agent", "controller": True}
+    body["metadata"]["ownerReferences"] = [owner]
+    found = diagnose(taken).findings[0]
+    assert "AppArmor profile deny-write does not exist" in found.title
+    assert ("appArmorProfile" in found.steps[0].run) is field
+    assert ('"annotations":' in found.steps[0].run) is not field
+    assert not any("seccomp" in step.run for step in found.steps)
+
+
+IDMAP = (
+    'error mounting "/var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/share" to rootfs at "/srv": failed to set'
+    " MOUNT_ATTR_IDMAP on /var/lib/kubelet/pods/u/volumes/kubernetes.io~nfs/share: invalid argument"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [
+        (IDMAP, "sandbox/user-namespaces-unsupported"),
+        (IDMAP.replace("failed to set MOUNT_ATTR_IDMAP on", "mount"), "config/mount-target-conflict"),
+    ],
+)
+def test_a_file_system_that_maps_no_users(said: str, cause: str) -> None:
+    text = f"OCI runtime create failed: runc create failed: error during container init: {said}: unknown"
+    of = snapshot(status={"containerStatuses": [waiting("RunContainerError", text)]})
+    found = diagnose(of).findings
+    assert [one.cause.id for one in found] == [cause]
+    if cause.startswith("sandbox"):
+        assert found[0].title.startswith(
+            "Volume share (nfs) cannot be mounted at /srv: its file system maps no users"
+        )

@@ -174,6 +174,18 @@ def test_no_eviction_helps_where_the_request_is_too_large() -> None:
     assert cause(snapshot(waiting(said, containers=asks(cpu="90")))) == "request-exceeds-every-node"
 
 
+@pytest.mark.parametrize(("asked", "meant"), [({"cpu": "64"}, "64m"), ({"memory": "900Gi"}, "900Mi")])
+def test_a_slip_of_the_unit_is_a_guess(asked: dict[str, str], meant: str) -> None:
+    what = next(iter(asked))
+    said = waiting(f"0/1 nodes are available: 1 Insufficient {what}.{TAIL}", containers=asks(**asked))
+    found = first(snapshot(said, [node("one")]))
+    assert found
+    assert (found.cause.id, found.confidence) == ("scheduling/request-exceeds-every-node", "certain")
+    assert meant not in found.title
+    assert (f"{asked[what]} may be a slip for {meant}", "container app") in found.symptoms[0].notes
+    assert any(step.fixes and f"--requests={what}={meant}" in step.run for step in found.steps)
+
+
 def test_no_nodes_at_all() -> None:
     assert cause(snapshot(waiting("no nodes available to schedule pods"))) == "no-nodes"
 
@@ -635,7 +647,6 @@ def test_storage_that_no_place_has_left(answer: Answer, title: str, confidence: 
 PLAIN = [
     ("3 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
      "Its claim is ReadWriteOncePod, and another pod uses it"),
-    ("3 ebs.csi.aws.com CSI driver is not installed on the node", "The CSI driver of its volume does not run"),
     ("3 node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)", "a volume that no longer exists"),
     ("3 node(s) didn't match Pod's required features", "The kubelets of the nodes lack a feature"),
     ("3 node(s) had no available disk", "A disk that it names"),
@@ -962,3 +973,60 @@ def test_several_taints_in_the_words_of_the_scheduler() -> None:
         found.title == "It tolerates none of the taints of the nodes: dedicated=db, CriticalAddonsOnly=true"
     )
     assert "CriticalAddonsOnly" not in "".join(step.run + step.do for step in found.steps)
+
+
+def test_what_an_extender_lacks_is_no_resource_of_the_pod() -> None:
+    said = (
+        "0/3 nodes are available: 3 Insufficient GPU Memory in one device: gpu-mem. preemption: not helpful."
+    )
+    found = first(snapshot(waiting(said), [node("one")]))
+    assert found
+    assert found.cause.id == "scheduling/unschedulable"
+    assert "Insufficient GPU Memory in one device" in found.title
+
+
+def test_a_node_that_has_room_by_now_is_told_in_the_title() -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient memory.", containers=asks(memory="1Gi"))
+    found = first(snapshot(pod, [node("one")]))
+    assert found
+    assert found.title == (
+        "No node had 1Gi memory free when the scheduler last looked; as listed now, one would take it"
+    )
+
+
+def test_of_zones_that_are_equally_near_none_was_meant() -> None:
+    term = {"matchExpressions": [{"key": "zone", "operator": "In", "values": ["west-1d"]}]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    said = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+    pod = waiting(said, affinity={"nodeAffinity": required})
+    zones = [node(name, labels={"zone": f"west-1{name}"}) for name in ("a", "b")]
+    both, one = first(snapshot(pod, zones)), first(snapshot(pod, zones[:1]))
+    assert both
+    assert one
+    assert "may be meant" not in both.title
+    assert "west-1a" in one.title
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_class_that_makes_volumes_where_there_is_no_node(told: bool) -> None:
+    claim = {
+        "metadata": {"name": "data"},
+        "spec": {"storageClassName": "zonal"},
+        "status": {"phase": "Pending"},
+    }
+    topology = {"matchLabelExpressions": [{"key": "zone", "values": ["west-1d"]}]}
+    made_by = {
+        "metadata": {"name": "zonal"},
+        "provisioner": "ebs.csi.aws.com",
+        "allowedTopologies": [topology],
+    }
+    said = "0/1 nodes are available: 1 node(s) didn't find available persistent volumes to bind."
+    pod = waiting(said, volumes=[{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}])
+    more: dict[Read, Answer] = {
+        worlds.pvc_read("shop", "data"): Found(claim),
+        get("storage.k8s.io/v1", "storageclasses", "", "zonal"): Found(made_by),
+    }
+    there = "west-1a" if told else "west-1d"
+    found = first(snapshot(pod, [node("one", labels={"zone": there})], more=more))
+    assert found
+    assert ("makes volumes only in zone west-1d" in found.title) is told

@@ -319,3 +319,34 @@ def test_a_reason_to_wait_that_nobody_knows(reason: str, cause: str) -> None:
 def test_a_hook_that_is_only_named() -> None:
     waiting = {"state": {"waiting": {"reason": "PostStartHookError", "message": "it failed"}}}
     assert [one.cause.id for one in diagnosed(pod({}, waiting))] == ["startup/post-start-hook-failed"]
+
+
+@pytest.mark.parametrize(
+    ("mount", "hidden"),
+    [
+        ({"name": "init", "mountPath": "/usr/local/bin"}, True),
+        ({"name": "init", "mountPath": "/usr/local/bin/wait.sh", "subPath": "wait.sh"}, False),
+        ({"name": "init", "mountPath": "/data"}, False),
+    ],
+)
+def test_a_volume_over_a_folder_of_programs(mount: dict[str, Any], hidden: bool) -> None:
+    said = end('exec: "docker-entrypoint.sh": executable file not found in $PATH: unknown')
+    title = first(pod({"image": "postgres:16", "volumeMounts": [mount]}, {"lastState": said}))[1]
+    assert ("is not in volume init, which container app has mounted over /usr/local/bin" in title) is hidden
+
+
+@pytest.mark.parametrize(
+    ("spec", "folder", "hidden"),
+    [
+        # The image's own entrypoint may stand in /app; a word of the pod may be misspelt just as well.
+        ({}, "/app", True),
+        ({"command": ["serve"]}, "/app", False),
+        ({"command": ["serve"], "env": [{"name": "PATH", "value": "/app/:/bin"}]}, "/app", True),
+        ({}, "/app/cache", False),
+    ],
+)
+def test_folders_that_are_programs_own(spec: dict[str, Any], folder: str, hidden: bool) -> None:
+    said = end('exec: "serve": executable file not found in $PATH: unknown')
+    mounts = [{"name": "code", "mountPath": folder}]
+    title = first(pod({"image": "shop:1", "volumeMounts": mounts, **spec}, {"lastState": said}))[1]
+    assert ("is not in volume code" in title) is hidden

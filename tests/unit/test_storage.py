@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from poddoctor.diagnostics import _attached, _binding, _claims, _drivers, _mounting
+from poddoctor.diagnostics._nodes import nodes_read
+from poddoctor.diagnostics._storage_errors import refusal
 
 from poddoctor.engine import diagnose
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
@@ -804,3 +806,156 @@ def test_what_a_later_event_has_overtaken() -> None:
     for later, wanted in ((done, False), (other, True), (sandbox, False)):
         found = diagnose(snapshot(answers, events=[early, later], nodeName="n1")).findings
         assert any(one.cause.id == "storage/attach-failed" for one in found) == wanted
+
+
+LACKING = "x.example.io CSI driver is not installed on the node"
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        (
+            f"0/3 nodes are available: 3 {LACKING}.",
+            "3 of 3 nodes lack CSI driver x.example.io, which claim data needs",
+        ),
+        (
+            f"0/4 nodes are available: 1 node(s) were unschedulable, 3 {LACKING}.",
+            "3 of 4 nodes lack CSI driver",
+        ),
+        # Most nodes turn the pod away for another reason.
+        (f"0/5 nodes are available: 1 {LACKING}, 4 Insufficient cpu.", ""),
+    ],
+)
+def test_the_scheduler_misses_a_driver(said: str, title: str) -> None:
+    causes = {one.cause.id: one for one in diagnose(snapshot({}, said)).findings}
+    found = causes.get("storage/csi-driver-missing-on-node")
+    assert (found.title if found else "").startswith(title)
+    assert bool(found) is bool(title)
+    assert not (found and "scheduling/unschedulable" in causes)
+
+
+CHANGING = "Setting volume ownership for /var/lib/kubelet/pods/u1/volumes/kubernetes.io~csi/pv-7/mount, processed 81000 files."
+
+
+@pytest.mark.parametrize(
+    ("policy", "later", "told", "patched"),
+    [
+        (None, "", True, True),
+        ("OnRootMismatch", "", True, False),
+        (None, "Pulled", False, False),
+    ],
+)
+def test_a_group_given_file_by_file(policy: str | None, later: str, told: bool, patched: bool) -> None:
+    said = [event("VolumePermissionChangeInProgress", CHANGING)]
+    if later:
+        said.append({**event(later, "the image is there"), "lastTimestamp": "2026-03-01T11:59:00Z"})
+    context = {"fsGroup": 2000, **({"fsGroupChangePolicy": policy} if policy else {})}
+    owner = [{"apiVersion": "apps/v1", "kind": "StatefulSet", "name": "web", "controller": True}]
+    of = snapshot(
+        {CLAIM: claim("Bound", volumeName="pv-7")}, "", said, nodeName="n1", securityContext=context
+    )
+    of.answers[pod_read(EMPTY)].body["metadata"]["ownerReferences"] = owner  # type: ignore[union-attr, index]
+    found = next(
+        (one for one in diagnose(of).findings if one.cause.id == "storage/permission-change-slow"), None
+    )
+    assert bool(found) is told
+    if found:
+        assert (
+            "the files of volume pv-7 (claim data) to group 2000, one by one: 81000 of them so far"
+            in found.title
+        )
+        assert any("OnRootMismatch" in step.run for step in found.steps) is patched
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [
+        (
+            "api error UnauthorizedOperation: not authorized to perform: ec2:CreateVolume in zone a",
+            "permission",
+        ),
+        ("googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded.  Limit: 500.0, QUOTA_EXCEEDED", "quota"),
+        ("Volume capabilities MULTI_NODE_MULTI_WRITER not supported", "mode"),
+        ("error generating accessibility requirements: no topology key found", "zone"),
+        ("not enough free space in pool fast", "space"),
+        ("Mount options are not supported by the provisioner", ""),
+        ("unknown parameter fsTyp", ""),
+    ],
+)
+def test_why_a_driver_makes_no_volume(words: str, kind: str) -> None:
+    assert refusal(words) == kind
+
+
+@pytest.mark.parametrize(
+    ("words", "modes", "first_step", "command"),
+    [
+        ("AccessDenied: no right to make disks", ["ReadWriteOnce"], "See as whom", "ACCOUNT"),
+        (
+            "Volume capabilities MULTI_NODE_MULTI_WRITER not supported",
+            ["ReadWriteMany"],
+            "Ask for a volume",
+            "ReadWriteOnce",
+        ),
+        ("unknown parameter fsTyp", ["ReadWriteOnce"], "Replace the (empty) claim", "STORAGE_CLASS"),
+    ],
+)
+def test_the_step_fits_the_refusal(words: str, modes: list[str], first_step: str, command: str) -> None:
+    told = event(
+        "ProvisioningFailed",
+        f"rpc error: code = Internal desc = {words}",
+        "PersistentVolumeClaim",
+        "data",
+        "c1",
+    )
+    answers: dict[Read, Answer] = {
+        CLAIM: claim(storageClassName="fast", accessModes=modes),
+        _claims.claim_events_read(EMPTY, "data"): Found({"items": [told]}),
+        _claims.class_read("fast"): Found({"metadata": {"name": "fast"}, "provisioner": "x.example.io"}),
+    }
+    found = first(snapshot(answers, "pod has unbound immediate PersistentVolumeClaims"))
+    assert found
+    assert found.cause.id == "storage/provisioning-failed"
+    assert found.steps[0].do.startswith(first_step)
+    assert command in found.steps[0].run
+
+
+def test_nothing_is_mounted_on_a_node_that_is_gone() -> None:
+    said = [
+        event(
+            "FailedMount",
+            'MountVolume.SetUp failed for volume "pv-7" : rpc error: code = Internal desc = broken',
+        )
+    ]
+    answers: dict[Read, Answer] = {CLAIM: claim("Bound", volumeName="pv-7")}
+    here = snapshot(
+        {**answers, node_read("n1"): Found({"metadata": {"name": "n1"}})}, "", said, nodeName="n1"
+    )
+    assert cause(here) == "storage/mount-failed"
+    lost: dict[Read, Answer] = {node_read("n1"): Absent(), nodes_read(): names("n2")}
+    said[0]["lastTimestamp"] = "2026-03-01T11:50:30Z"
+    gone = snapshot({**answers, **lost}, "", said, nodeName="n1")
+    gone.answers[pod_read(EMPTY)].body["status"]["startTime"] = "2026-03-01T11:50:00Z"  # type: ignore[union-attr, index]
+    assert [one.cause.id for one in diagnose(gone).findings] == ["node/node-gone"]
+
+
+def test_the_object_and_the_provider_class_are_named() -> None:
+    said = event(
+        "FailedMount",
+        'MountVolume.SetUp failed for volume "keys" : rpc error: code = Unknown desc = failed to mount secrets store'
+        " objects for pod shop/web, err: failed to get objectType:secret, objectName:mail-key, objectVersion:: 403",
+    )
+    keys = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "mail"}}
+    found = first(snapshot({}, "", [said], nodeName="n1", volumes=[{"name": "keys", "csi": keys}]))
+    assert found
+    assert found.title.startswith("Object mail-key of SecretProviderClass mail cannot be fetched")
+
+
+@pytest.mark.parametrize(("kind", "exports"), [("cifs", False), ("nfs", True)])
+def test_a_share_has_no_exports(kind: str, exports: bool) -> None:
+    source = "//files/media" if kind == "cifs" else "files:/media"
+    text = f'MountVolume.SetUp failed for volume "pv-7" : mount failed: mount -t {kind} {source} /x\nOutput: mount error(13): Permission denied'
+    answers: dict[Read, Answer] = {CLAIM: claim("Bound", volumeName="pv-7")}
+    found = first(snapshot(answers, "", [event("FailedMount", text)], nodeName="n1"))
+    assert found
+    assert found.cause.id == "storage/mount-access-denied"
+    assert any("exports" in step.do for step in found.steps) is exports
