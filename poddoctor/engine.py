@@ -32,14 +32,12 @@ from poddoctor.model import (
     Unknown,
 )
 from poddoctor.seen import seen
-from poddoctor.shell import chained
+from poddoctor.shell import LOOKS, chained
 from poddoctor.stages import diagnostics, symptom_kinds
 
 _MAX_TITLE = 240
 _GOES_BACK = re.compile(r"\brollout undo\b")
 _CHANGES = re.compile(r"\bkubectl [^\n|]*\b(?:patch|edit|set|rollout (?:undo|restart)) [^\n|]*\bstatefulset/")
-
-_LOOKS = re.compile(r" --(?:list|local|dry-run=\w+)\b")
 _SETS = re.compile(r"\bkubectl [^\n|]*\b(?:patch|set) ")
 _ADDED = (
     "The template of {workload} has no container {container}: an injector added it when the pod was made. "
@@ -248,7 +246,7 @@ def _unblocked(step: Step, values: Mapping[str, str]) -> Step:
     Its controller waits for the pod to become ready before it replaces any:
     https://kubernetes.io/docs/concepts/workloads/controllers/statefulset/#forced-rollback
     """
-    pod, changes = values.get("pod"), _CHANGES.search(step.run) and not _LOOKS.search(step.run)
+    pod, changes = values.get("pod"), _CHANGES.search(step.run) and not LOOKS.search(step.run)
     if not (pod and values.get("waits_for_pod") and changes) or "delete pod" in step.run:
         return step
     delete = template.fill_command("kubectl -n {namespace} delete pod {pod}", values)

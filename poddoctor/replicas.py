@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from poddoctor import template
 from poddoctor.model import Step
-from poddoctor.shell import chained
+from poddoctor.shell import LOOKS, chained
 
 KINDS = frozenset({"replicaset", "replicationcontroller"})
 _KIND = r"(?:replicaset|replicationcontroller)/"
@@ -21,7 +21,6 @@ _STATUS = re.compile(rf"\brollout status [^\n|]*{_KIND}")
 _UNDOES = re.compile(rf"\brollout undo [^\n|]*{_KIND}")
 _CHANGES = re.compile(rf"\bkubectl [^\n|]*\b(?:edit|set|patch) [^\n|]*{_KIND}")
 _OF_TEMPLATE = re.compile(r'\bedit |\bset \w+ |"template"|/template/')
-_LOOKS = re.compile(r" --(?:list|local|dry-run=\w+)\b")
 
 
 def fitted(step: Step, values: Mapping[str, str]) -> Step | None:
@@ -46,4 +45,4 @@ def fitted(step: Step, values: Mapping[str, str]) -> Step | None:
 
 def _changes(run: str) -> bool:
     """Whether the command changes the template of the pods."""
-    return bool(_CHANGES.search(run) and _OF_TEMPLATE.search(run)) and not _LOOKS.search(run)
+    return bool(_CHANGES.search(run) and _OF_TEMPLATE.search(run)) and not LOOKS.search(run)

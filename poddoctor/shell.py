@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _NEEDED = re.compile(r"\$\{(\w+):\?((?:[^{}]|\{\w+\})*)\}")
+LOOKS = re.compile(r" --(?:list|local|dry-run=\w+)\b")
+"""What makes a command that could change an object only look, or only work on its text."""
 _GOES_ON = ("|", "\\", "&&", "||", "<<EOF")
 
 
