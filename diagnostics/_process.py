@@ -14,6 +14,7 @@ from poddoctor.pod.units import parse_time
 
 BACK_OFF_RESET = timedelta(minutes=10)
 """Kubelet forgets earlier failures of a container that ran this long."""
+_OUTGROWN, _TIMES_LONGER = timedelta(minutes=1), 10
 _OTHER_REASONS = frozenset(
     {
         *("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError"),
@@ -37,7 +38,16 @@ def is_over(one: Container, clock: datetime) -> bool:
         return True
     if not one.ready and one.kind != "init":
         return False
-    return one.restarts < 2 or ran_for(one.last_terminated) > BACK_OFF_RESET
+    return one.restarts < 2 or ran_for(one.last_terminated) > BACK_OFF_RESET or _outgrew(one, clock)
+
+
+def _outgrew(one: Container, clock: datetime) -> bool:
+    """Whether what ended it at once each time does so no more: this run is many times as long as the last."""
+    last = one.last_terminated
+    started = one.started_at
+    if started is None or not (last.get("startedAt") and last.get("finishedAt")):
+        return False
+    return clock - started > max(_OUTGROWN, _TIMES_LONGER * ran_for(last))
 
 
 def ran_for(end: Body) -> timedelta:

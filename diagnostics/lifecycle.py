@@ -13,6 +13,7 @@ from poddoctor.pod.reads import (
     log_reads,
     log_text,
     node_read,
+    pod_events,
     pod_of,
 )
 from poddoctor.pod.units import parse_time, quantity, show_bytes, show_duration
@@ -21,6 +22,7 @@ from ._awaits import Awaited, awaited_by, service_reads, service_state
 from ._deletion import deletion, is_deleted, who_deleted
 from ._drain import blocked, budgets_read, drained_by
 from ._nodes import node_name, trouble_of
+from ._process import is_over
 
 _ENDING = ("for", "left", "overdue", "grace", "node")
 
@@ -138,7 +140,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         elif one.kind == "sidecar":
             yield from _sidecar(snapshot, pod, one)
         elif one.kind == "ephemeral":
-            yield from _debug(one)
+            yield from _debug(snapshot, one)
 
 
 # --- the pod's own limits ----------------------------------------------------------------------------------
@@ -301,11 +303,10 @@ def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
 
 
 def _keeps_ending(snapshot: Snapshot, one: Container) -> bool:
-    ended = parse_time((one.terminated or one.last_terminated).get("finishedAt"))
-    recent = ended is None or snapshot.clock - ended < timedelta(minutes=10)
     if one.waiting.get("reason") == "CrashLoopBackOff":
         return True
-    return one.restarts >= 2 and recent and bool(one.terminated or one.last_terminated)
+    ended = bool(one.terminated or one.last_terminated)
+    return ended and one.restarts >= 2 and not is_over(one, snapshot.clock)
 
 
 def _sidecar(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
@@ -347,9 +348,10 @@ def _last_words(snapshot: Snapshot, one: Container) -> str:
     return ""
 
 
-def _debug(one: Container) -> Iterator[Symptom]:
+def _debug(snapshot: Snapshot, one: Container) -> Iterator[Symptom]:
     waiting, ended = one.waiting, one.terminated
     if waiting.get("reason") in {None, "", "ContainerCreating", "PodInitializing"} and not ended:
+        yield from _debug_pull(snapshot, one)
         return
     if ended and (not ended.get("exitCode") or ended.get("reason") == "Error"):
         return  # a debugging session that somebody ended
@@ -360,3 +362,13 @@ def _debug(one: Container) -> Iterator[Symptom]:
     kept = {key: value for key, value in values.items() if value}
     text = f"{state.get('reason')}: {state.get('message') or ''}"
     yield Symptom("lifecycle.debug-failing", one.subject, one.status_path, text, kept)
+
+
+def _debug_pull(snapshot: Snapshot, one: Container) -> Iterator[Symptom]:
+    """The failed pull that only an event tells of yet: kubelet writes the status at its next try."""
+    mine = [each for each in pod_events(snapshot) if each.container == one.name]
+    told = [each for each in mine if not each.message.startswith("Error: ")]  # the same failure once more
+    if one.is_running or not told or not told[-1].message.startswith("Failed to pull image"):
+        return
+    values = {"reason": "ErrImagePull", "detail": told[-1].message[:120]}
+    yield Symptom("lifecycle.debug-failing", one.subject, told[-1].source, told[-1].message, values)

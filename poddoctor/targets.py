@@ -13,6 +13,7 @@ from poddoctor.pod.containers import ready_count, status_word
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import WORKLOAD_READS
 from poddoctor.pod.reads import condition, events_read, get, list_of
+from poddoctor.pod.units import parse_time
 
 MAX_PODS = 3
 _ALIASES = {
@@ -78,7 +79,7 @@ def select(selector: str, namespace: str, source: Source) -> Chosen:
     pods = _items(source, read, f"pods with {selector}")
     if not pods:
         raise TargetError(f"no pod in {namespace} has the labels {selector}")
-    return _failing(pods, namespace)
+    return _failing(_staying(pods, source), namespace)
 
 
 def _items(source: Source, read: Read, what: str) -> list[Body]:
@@ -219,9 +220,19 @@ def _workload(target: Target, source: Source) -> Chosen:
     pods = _pods_of(target, answer.body, source)
     if target.kind not in ("job", "cronjob"):
         pods = _of_this_template(pods)
-    chosen = _failing(pods, target.namespace) if pods else Chosen(())
+    chosen = _failing(_staying(pods, source), target.namespace) if pods else Chosen(())
     own = (target,) if _lacks_pods(target, answer.body, pods) or not pods else ()
     return replace(chosen, targets=(*own, *chosen.targets))
+
+
+def _staying(pods: Sequence[Body], source: Source) -> Sequence[Body]:
+    """Without those that end within their grace period, unless there are no others."""
+
+    def leaves(pod: Body) -> bool:
+        until = parse_time(pod["metadata"].get("deletionTimestamp"))
+        return until is not None and until > source.clock
+
+    return [pod for pod in pods if not leaves(pod)] or pods
 
 
 def _of_this_template(pods: Sequence[Body]) -> list[Body]:

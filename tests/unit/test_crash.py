@@ -211,6 +211,8 @@ RUNNING = {
     "a single end, ready": (1, True, 60, 20, "past"),
     "long over": (9, True, 3600, 20, "past"),
     "ready for a moment between two ends": (9, True, 20, 20, "now"),
+    "what ended it at once does so no more": (9, True, 70, 2, "past"),
+    "no longer than before": (9, True, 70, 20, "now"),
     "each run lasts long": (9, True, 20, 7200, "past"),
     "a single end, not ready yet": (1, False, 20, 20, "now"),
 }

@@ -252,6 +252,22 @@ def test_a_debug_container_that_cannot_start_and_one_that_was_left() -> None:
     assert not findings(pod({"ephemeralContainerStatuses": [left]}, **spec))
 
 
+@pytest.mark.parametrize(
+    ("reason", "message", "causes"),
+    [
+        ("Failed", 'Failed to pull image "busybox:no": not found', ["lifecycle/debug-container-failing"]),
+        ("Pulling", 'Pulling image "busybox:no"', []),
+    ],
+)
+def test_a_failed_pull_that_only_an_event_tells_of(reason: str, message: str, causes: list[str]) -> None:
+    spec = {"ephemeralContainers": [{"name": "debugger", "image": "busybox:no"}]}
+    one = {"name": "debugger", "state": {"waiting": {"reason": "ContainerCreating"}}}
+    about = {"fieldPath": "spec.ephemeralContainers{debugger}", "kind": "Pod", "name": "web", "uid": "u1"}
+    event = {"metadata": {"name": "e"}, "involvedObject": about, "reason": reason, "message": message}
+    found = findings(pod({"ephemeralContainerStatuses": [one]}, **spec), events=[event])
+    assert [one.cause.id for one in found] == causes
+
+
 def test_a_pod_with_almost_no_status() -> None:
     bare = {"metadata": {"name": "web", "namespace": "shop"}, "spec": {"containers": [{"name": "app"}]}}
     assert not findings({**bare, "status": {"phase": "Pending"}})

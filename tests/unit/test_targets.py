@@ -132,6 +132,24 @@ def test_how_many_fail_is_said(works: list[bool], remark: str) -> None:
     assert (len(found.targets), found.remark) == (1, remark)
 
 
+@pytest.mark.parametrize(
+    ("until", "others", "target"),
+    [
+        ("2026-05-04T12:00:20Z", True, "pod/web-1"),  # it is being replaced
+        ("2026-05-04T11:50:00Z", True, "pod/web-0"),  # it should be gone
+        ("2026-05-04T12:00:20Z", False, "pod/web-0"),  # there is no other
+    ],
+)
+def test_a_pod_that_is_being_replaced_is_not_the_one_that_fails(
+    until: str, others: bool, target: str
+) -> None:
+    leaving = pod("web-0", True)
+    leaving["metadata"]["deletionTimestamp"] = until
+    source = Objects(deployments=[thing("web", replicas=1)], pods=[leaving, *[pod("web-1", True)] * others])
+    found = resolve(Target("deployment", "shop", "web"), source)
+    assert [f"{one.kind}/{one.name}" for one in found.targets] == [target]
+
+
 def test_names_that_begin_alike_are_given() -> None:
     pods = [pod("checkout-6d9474d955-9hdzl", True), pod("other", True)]
     source = Objects(namespaces=[{"metadata": {"name": "shop"}}], pods=pods)
