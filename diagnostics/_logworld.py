@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from poddoctor.model import Body, Found, Read, Snapshot
 from poddoctor.pod.containers import Container, containers, status_word
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import get, list_of, pod_of
+from poddoctor.pod.reads import condition, get, list_of, pod_of
+from poddoctor.pod.units import parse_time, show_duration
 
 from ._awaits import ready_endpoints, services_read, slices_read
 from ._selectors import labels_of, name_of, namespace_of
 
 _LOOPBACK = lazy(r"^(?:localhost|127\.[\d.]+|::1|0:0:0:0:0:0:0:1|0\.0\.0\.0|ip6-localhost)$")
 _ADDRESS = lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$|^[0-9a-f:]*:[0-9a-f:]*$")
+_LISTENS_BY = timedelta(seconds=10)
 _USUAL = {
     "5432": "postgres",
     "3306": "mysql",
@@ -39,7 +42,7 @@ PARTICULARS = (
         "other_host",
     ),
     *("api_endpoint", "target_port", "declared_ports", "declared_port", "port_index"),
-    *("unready_pod", "asleep", "env_name", "env_value"),
+    *("unready_pod", "asleep", "env_name", "env_value", "ready_for", "backing_off"),
     *(
         "unready",
         "service_ports",
@@ -241,7 +244,7 @@ def _join(snapshot: Snapshot, one: Container, host: str, port: str) -> Joined:
         if listed is None and not snapshot.absent(_service_read(namespace, service)):
             return Joined({**base, "service": service, "service_namespace": namespace})
         return _absent(snapshot, service, namespace, host, listed or [], base)
-    return _present(snapshot, body, namespace or space, port, base)
+    return _present(snapshot, one, body, namespace or space, port, base)
 
 
 def _loopback(snapshot: Snapshot, one: Container, port: str, base: dict[str, str]) -> Joined:
@@ -325,7 +328,9 @@ def _other_space(spaces: list[str], own: str) -> str:
     return best[0] if best else ""
 
 
-def _present(snapshot: Snapshot, body: Body, namespace: str, port: str, base: dict[str, str]) -> Joined:
+def _present(
+    snapshot: Snapshot, one: Container, body: Body, namespace: str, port: str, base: dict[str, str]
+) -> Joined:
     """The Service exists: has it this port, and pods that answer?"""
     name, space = name_of(body), namespace_of(body) or namespace
     spec = body.get("spec") or {}
@@ -352,8 +357,26 @@ def _present(snapshot: Snapshot, body: Body, namespace: str, port: str, base: di
             f"Service {name} has {ready} ready endpoint{'s' if ready != 1 else ''}",
             f"endpointslices of {source}",
         )
-        return Joined({**found, "state": "there"}, (row,))
+        return Joined({**found, "state": "there", **_since(snapshot, one, body)}, (row,))
     return _unready(snapshot, name, space, spec.get("selector") or {}, total, found)
+
+
+def _since(snapshot: Snapshot, one: Container, body: Body) -> dict[str, str]:
+    """For how long the Service has had a ready pod again, if it had none when the container ended.
+
+    A pod without a readiness probe is ready a moment before its program listens.
+    """
+    end = parse_time((one.terminated or one.last_terminated).get("finishedAt"))
+    space = namespace_of(body) or snapshot.target.namespace
+    selector = (body.get("spec") or {}).get("selector") or {}
+    pods = snapshot.items(_pods_read(space, selector)) if selector else None
+    ready = [condition(each, "Ready") for each in pods or []]
+    times = [parse_time(each.get("lastTransitionTime")) for each in ready if each.get("status") == "True"]
+    known = [each for each in times if each is not None]
+    if end is None or not known or min(known) < end - _LISTENS_BY:
+        return {}
+    found = {"ready_for": show_duration(snapshot.clock - min(known))}
+    return found if one.is_running else {**found, "backing_off": "yes"}
 
 
 def _wrong_target(

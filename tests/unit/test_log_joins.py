@@ -473,6 +473,34 @@ def test_a_box_around_an_entry_is_not_quoted() -> None:
     assert "Errors: namespace not authorized" in title
 
 
+@pytest.mark.parametrize(
+    ("since", "running", "title"),
+    [
+        ("2026-01-01T00:00:30Z", False, "has had a ready pod only for 30s"),
+        ("2026-01-01T00:00:30Z", True, "has had a ready pod only for 30s"),
+        ("2025-12-31T23:00:00Z", False, "nothing listens there"),
+    ],
+)
+def test_what_refused_may_answer_by_now(since: str, running: bool, title: str) -> None:
+    db = service("db", selector={"app": "db"}, ports=[{"port": 5432}])
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": since}
+    own: dict[str, Any] = {"waiting": {"reason": "CrashLoopBackOff"}}
+    if running:
+        own = {"running": {"startedAt": "2026-01-01T00:00:50Z"}}
+    end = {"exitCode": 1, "startedAt": "2026-01-01T00:00:04Z", "finishedAt": "2026-01-01T00:00:05Z"}
+    others: dict[Read, Answer] = {
+        get("v1", "services", "shop", "db"): Found(db),
+        slices_read("shop", "db"): Found({"items": [{"endpoints": [{"conditions": {"ready": True}}]}]}),
+        list_of("v1", "pods", "shop", labelSelector="app=db"): Found(
+            {"items": [{"metadata": {"name": "db-0"}, "status": {"conditions": [ready]}}]}
+        ),
+    }
+    status = {"restartCount": 4, "ready": running, "state": own, "lastState": {"terminated": end}}
+    line = "FATAL connection to server at db:5432 failed: Connection refused"
+    finding = diagnosed(line, status=status, others=others)[0]
+    assert (finding.cause.id, title in finding.title) == ("logs/dependency-refused", True)
+
+
 def test_policy_of_whom_a_probe_asks() -> None:
     spec = command("sleep", "3600")
     spec["containers"][0]["readinessProbe"] = {
