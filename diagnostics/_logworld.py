@@ -42,7 +42,7 @@ PARTICULARS = (
         "other_host",
     ),
     *("api_endpoint", "target_port", "declared_ports", "declared_port", "port_index"),
-    *("unready_pod", "asleep", "env_name", "env_value", "ready_for", "backing_off"),
+    *("unready_pod", "asleep", "env_name", "env_value", "ready_for"),
     *(
         "unready",
         "service_ports",
@@ -375,8 +375,7 @@ def _since(snapshot: Snapshot, one: Container, body: Body) -> dict[str, str]:
     known = [each for each in times if each is not None]
     if end is None or not known or min(known) < end - _LISTENS_BY:
         return {}
-    found = {"ready_for": show_duration(snapshot.clock - min(known))}
-    return found if one.is_running else {**found, "backing_off": "yes"}
+    return {"ready_for": show_duration(snapshot.clock - min(known))}
 
 
 def _wrong_target(

@@ -1,7 +1,8 @@
 """Stage logs: what the application said last, and what that means.
 
-Only the logs of containers that ended, or run without being ready, are read. A line counts as the reason when
-it is the decisive one of the run that ended; the same words in the middle of a log are a remark.
+The logs of containers that ended, or run without being ready, are read. A line counts as the reason when it
+is the decisive one of the run that ended; the same words in the middle of a log are a remark. Of a container
+that is ready counts only what it repeats at present.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from functools import lru_cache
 from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import LOG_LINES, log_reads, log_text, pod_of
+from poddoctor.pod.reads import LOG_LINES, RECENT, log_reads, log_text, pod_of, recent_log_read
 
+from ._complaints import SHOWN_BY_CLUSTER, complaint
 from ._ends import End, last_end
 from ._logfacts import PARTICULARS, addressed, candidate_reads, fact_reads, facts, given
 from ._logrules import Meaning, address_in, meanings
@@ -35,7 +37,10 @@ from ._logtext import (
 )
 from ._process import is_over, place
 
-_COMMON = ("line", "number", "log", "exit_code", "fatal", "field", "template", "index", *PARTICULARS)
+_COMMON = (
+    *("line", "number", "log", "exit_code", "fatal", "field", "template", "index", "backing_off"),
+    *PARTICULARS,
+)
 _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "dependency-refused": ("a connection to another program was refused", ("host", "port", "socket")),
     "dependency-not-resolved": ("the name of another program could not be resolved", ("host", "port")),
@@ -187,6 +192,7 @@ class _Failing:
     one: Container
     end: End | None
     unrecorded: bool = False
+    works: bool = False
 
     @property
     def ended(self) -> bool:
@@ -223,8 +229,8 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     """The logs of failing containers, then what they name in the cluster."""
     for failing in _failing(snapshot):
         previous, current = log_reads(snapshot, failing.one.name)
-        yield current
-        if failing.one.last_terminated or failing.unrecorded:
+        yield recent_log_read(snapshot, failing.one.name) if failing.works else current
+        if (failing.one.last_terminated and not failing.works) or failing.unrecorded:
             yield previous
         verdict = _verdict(snapshot, failing)
         if verdict and verdict.meaning:
@@ -237,8 +243,12 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     """The decisive line of each failing container, and what it means."""
     for failing in _failing(snapshot):
         verdict = _verdict(snapshot, failing)
-        if verdict is not None and not (failing.one.kind == "init" and _at_work(failing, verdict)):
-            yield from _symptoms(snapshot, failing, verdict)
+        if verdict is None or (failing.one.kind == "init" and _at_work(failing, verdict)):
+            continue
+        symptoms = list(_symptoms(snapshot, failing, verdict))
+        proven = any(one.name == "logs.cluster-agrees" for one in symptoms)
+        if not failing.works or proven or (verdict.meaning and verdict.meaning.what not in SHOWN_BY_CLUSTER):
+            yield from symptoms
 
 
 def _failing(snapshot: Snapshot) -> Iterator[_Failing]:
@@ -256,6 +266,8 @@ def _failing(snapshot: Snapshot) -> Iterator[_Failing]:
             started = one.started_at
             if started is None or snapshot.clock - started > (_STARTING if one.kind != "init" else _STUCK):
                 yield _Failing(one, None)
+        elif one.is_running and one.kind != "init" and all(app.ready for app in containers(pod, "app")):
+            yield _Failing(one, None, works=True)
 
 
 def _at_work(failing: _Failing, verdict: _Verdict) -> bool:
@@ -271,6 +283,10 @@ def _at_work(failing: _Failing, verdict: _Verdict) -> bool:
 def _said(snapshot: Snapshot, failing: _Failing) -> Iterator[_Said]:
     """The texts of the run in question, the best one first."""
     one = failing.one
+    if failing.works:
+        lines = _read(log_text(snapshot, recent_log_read(snapshot, one.name)) or "")
+        yield _Said("current", f"log {one.name}", lines, len(lines) < LOG_LINES)
+        return
     previous, current = log_reads(snapshot, one.name)
     order = [("current", current), ("previous", previous)]
     if failing.end is not None and one.is_running:
@@ -314,6 +330,8 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
     """What the container said that matters: the first text with a meaning or an error, or its last words."""
     first: _Verdict | None = None
     for said in _said(snapshot, failing):
+        if failing.works:
+            return _repeated(said)
         line = decisive_of(said.lines)
         if line is None:
             continue
@@ -325,6 +343,16 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
         if first is None or (first.line.weight < ERROR <= line.weight):
             first = found
     return first
+
+
+def _repeated(said: _Said) -> _Verdict | None:
+    """What a container that works complains of at present."""
+    found = complaint(said.lines, _understood(said.lines))
+    if found is None:
+        return None
+    meaning, times = found
+    counted = {**meaning.attributes, "times": str(times)}
+    return _Verdict(said, meaning.line, Meaning(meaning.what, meaning.line, counted), near=False)
 
 
 def _survived(verdict: _Verdict) -> bool:
@@ -524,6 +552,7 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         **place(snapshot, one),
         **extra,
         "fatal": "yes" if own else "no",
+        "backing_off": "" if one.is_running and one.ready else "yes",
     }
     yield Symptom(
         f"logs.{meaning.what}",
@@ -532,10 +561,16 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
         text,
         {key: value for key, value in values.items() if value and key in allowed},
         time,
-        notes=(*_beside(said, line), *notes),
+        notes=(*_beside(said, line), *_often(failing, meaning, said.source), *notes),
     )
     if agrees and notes:
         yield Symptom("logs.cluster-agrees", one.subject, notes[0][1], notes[0][0], {"meaning": meaning.what})
+
+
+def _often(failing: _Failing, meaning: Meaning, source: str) -> Iterator[tuple[str, str]]:
+    if failing.works:
+        times = meaning.attributes.get("times")
+        yield f"it is ready, and has said so {times} times within {RECENT // 60} minutes", source
 
 
 def _entry(verdict: _Verdict) -> str:

@@ -86,8 +86,8 @@ class Read:
 
     @property
     def optional(self) -> bool:
-        """Whether it asks an add-on that many clusters lack: its word helps, and decides nothing alone."""
-        return self.api.startswith("metrics.k8s.io/")
+        """Whether it decides nothing alone: of an add-on that many lack, of a container that works."""
+        return self.api.startswith("metrics.k8s.io/") or bool(self.parameter("sinceSeconds"))
 
     @property
     def elsewhere(self) -> bool:

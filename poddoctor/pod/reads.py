@@ -12,6 +12,7 @@ from poddoctor.model import Body, Found, Read, Snapshot, Unknown
 from poddoctor.pod.units import parse_time
 
 LOG_LINES = 200
+RECENT = 120
 _LINE, _LINE_END = 12_000, 2000
 _BLOB_LENGTH = 300
 _BLOB = re.compile(r"[A-Za-z0-9+/=_-]{300,}|[ \t]{300,}")  # certificates, tokens, images; padding
@@ -57,12 +58,23 @@ def node_events_read(node: str) -> Read:
 
 
 def log_read(
-    namespace: str, pod: str, container: str, *, previous: bool = False, lines: int = LOG_LINES
+    namespace: str,
+    pod: str,
+    container: str,
+    *,
+    previous: bool = False,
+    lines: int = LOG_LINES,
+    since: int = 0,
 ) -> Read:
-    """The last lines of a container's log. Never with limitBytes, which cuts the wrong end."""
+    """The last lines of a container's log, of ``since`` seconds if given.
+
+    Never with limitBytes, which cuts the wrong end.
+    """
     query = [("container", container), ("tailLines", str(lines))]
     if previous:
         query.append(("previous", "true"))
+    if since:
+        query.append(("sinceSeconds", str(since)))
     purpose = f"would show the last words of container {container}"
     return Read("log", "v1", "pods", namespace, pod, tuple(sorted(query)), purpose=purpose)
 
@@ -171,6 +183,11 @@ def log_reads(snapshot: Snapshot, container: str) -> tuple[Read, Read]:
     """The previous and the current log of a container, in this order."""
     place = snapshot.target.namespace, snapshot.target.name, container
     return log_read(*place, previous=True), log_read(*place)
+
+
+def recent_log_read(snapshot: Snapshot, container: str) -> Read:
+    """What a container that works says at present: the last RECENT seconds of its log."""
+    return log_read(snapshot.target.namespace, snapshot.target.name, container, since=RECENT)
 
 
 def log_text(snapshot: Snapshot, read: Read) -> str | None:
