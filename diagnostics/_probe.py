@@ -39,7 +39,8 @@ _FAILURES = tuple(
                 r"(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?\S+: (?:command )?not found"
             ),
         ),
-        ("unreachable", r"no route to host|network is unreachable|no such host|host is down"),
+        ("unresolved", r"no such host|server misbehaving"),
+        ("unreachable", r"no route to host|network is unreachable|host is down"),
         ("certificate", r"x509:|tls: (?!first record)"),
         (
             "timeout",
@@ -181,14 +182,17 @@ def failure_of(text: str, probe: Probe | None) -> str:
     if name in _OF_THE_OUTPUT and probe and probe.handler == "exec":
         # An exec probe's text is the command's own output: only kubelet's own words are its time limit.
         own = re.match(
-            r'(?:command (?:timed out: )?".*timed out|rpc error: code = DeadlineExceeded|$)', text, re.DOTALL
+            r'(?:command (?:timed out: )?".*timed out|command timed out\s*$|'
+            r"rpc error: code = DeadlineExceeded|$)",
+            text,
+            re.DOTALL,
         )
         return "timeout" if name == "timeout" and own and text else "exit"
     return name or "other"
 
 
 _OF_THE_OUTPUT = frozenset(
-    {"", "timeout", "refused", "unreachable", "certificate", "reset", "redirects", "scheme"}
+    {"", "timeout", "refused", "unresolved", "unreachable", "certificate", "reset", "redirects", "scheme"}
 )
 """What an exec probe's command may say of what it asked itself: it is not the kubelet that was refused."""
 
@@ -223,7 +227,8 @@ def why(probe: Probe, failure: str, text: str) -> str:
         + (f'"{command}"' if probe.handler == "exec" else request),
         "port-unknown": f'port "{port}" is not declared',
         "command-missing": f'its command "{missing(text) or program(probe)}" cannot be run in the container',
-        "unreachable": f"no route to {request}",
+        "unresolved": f"{request} cannot be asked: that name has no address",
+        "unreachable": f"the node has no route to {request}",
         "reset": f"{request} closes the connection",
         "redirects": f"{request} redirects without end",
         "grpc-unimplemented": f"port {port} does not offer the gRPC health service",

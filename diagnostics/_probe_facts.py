@@ -135,6 +135,9 @@ def attributes_of(
     if failure == "http-error" and probe.scheme == "HTTP" and status_code(text) == "400":
         # Many TLS servers answer 400 to plain HTTP, and say what was wrong only in their log.
         failure = "scheme" if _wants_tls(snapshot, one) else failure
+    unheard = failure == "timeout" and probe.handler == "grpc" and "failed to connect" in text
+    if unheard and _listens_elsewhere(snapshot, one, probe):
+        failure = "refused"
     values = {
         "probe": probe.kind,
         "probe_field": probe.field,
@@ -157,7 +160,7 @@ def attributes_of(
         "starved": "yes" if _is_starved(one) else "",
         "suggested_timeout": str(max(5, probe.timeout * 2)),
         "suggested_threshold": str(_threshold_for(probe)),
-        "startup_threshold": str(max(30, -(-_STARTUP_SECONDS // probe.period))),
+        "startup_threshold": str(_startup_threshold(probe)),
         "has_startup": "yes" if one.spec.get("startupProbe") else "no",
         "failure": failure,
         "status": status_code(text),
@@ -168,7 +171,18 @@ def attributes_of(
     if failure == "not-found" and (prefix := _context_path(snapshot, one, probe)):
         values["other_path"] = prefix + probe.path
         values["context_path"] = prefix
+    if unheard and failure == "refused":
+        values["why"] = f"no connection to port {probe.port}"
     return values | _port_values(snapshot, one, probe, failure)
+
+
+def _listens_elsewhere(snapshot: Snapshot, one: Container, probe: Probe) -> bool:
+    """Whether the program says where it listens, and not at the port that is asked.
+
+    A gRPC client tries again until its time is over, whatever it meets: a refusal looks like silence.
+    """
+    spoken = _spoken(snapshot, one)
+    return bool(spoken) and all(place.loopback or place.port != probe.port for place in spoken)
 
 
 def _context_path(snapshot: Snapshot, one: Container, probe: Probe) -> str:
@@ -204,6 +218,11 @@ def _wants_tls(snapshot: Snapshot, one: Container) -> bool:
 def _threshold_for(probe: Probe) -> int:
     """Enough failures for four times today's budget, and at least five minutes."""
     return max(-(-4 * probe.budget // probe.period), -(-_STARTUP_SECONDS // probe.period))
+
+
+def _startup_threshold(probe: Probe) -> int:
+    """Enough failures for five minutes, and for twice what the program is given today."""
+    return max(30, -(-_STARTUP_SECONDS // probe.period), -(-2 * probe.budget // probe.period))
 
 
 def _cpu_limit(one: Container) -> str:
@@ -246,27 +265,25 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
     if failure == "not-found":
         others = {place.port for place in _spoken(snapshot, one)} - {probe.port}
         values["other_port"] = min(others) if len(others) == 1 else ""
-    if failure in ("refused", "timeout"):
-        return _unanswered(snapshot, one, probe, failure, numbers)
-    return values
+    if host := _elsewhere(snapshot, probe) if failure in _UNANSWERED else "":
+        return {"mismatch": "yes", "proven": "yes", "asked_host": host}
+    return _unanswered(snapshot, one, probe, numbers) if failure == "refused" else values
 
 
-def _unanswered(
-    snapshot: Snapshot, one: Container, probe: Probe, failure: str, numbers: list[str]
-) -> dict[str, str]:
+_UNANSWERED = ("refused", "timeout", "unresolved", "unreachable")
+
+
+def _unanswered(snapshot: Snapshot, one: Container, probe: Probe, numbers: list[str]) -> dict[str, str]:
     """Where the program listens, when nothing answers at the port that is asked."""
     spoken = _spoken(snapshot, one)
     places = ", ".join(dict.fromkeys(map(str, spoken)))
     local = [place for place in spoken if place.port == probe.port]
-    if failure != "refused":
-        return {}
     proven = {"mismatch": "yes", "proven": "yes"}
-    if host := _elsewhere(snapshot, probe):
-        return {**proven, "asked_host": host}
     if local:
         shut = all(place.loopback for place in local)
         return {"listens_on": places, **({**proven, "loopback": "yes"} if shut else {})}
-    others = sorted({place.port for place in spoken}) or numbers
+    # What listens on the loopback alone is for the pod itself: asked there, it would refuse, too.
+    others = sorted({place.port for place in spoken if not place.loopback}) if spoken else numbers
     if spoken or (numbers and probe.port not in numbers):
         only = others[0] if len(others) == 1 else ""
         return {**proven, "listens_on": places, "other_port": only}

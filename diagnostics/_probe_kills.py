@@ -52,7 +52,8 @@ def killed_by_probe(
     values |= {"times": _often(max(event.count, one.restarts)), "exit_code": _exit_code(one)}
     if lived:
         values["lived"] = show_duration(lived)
-    if seen and _starts_slowly(snapshot, one, probe, lived, values):
+    values["early"] = "yes" if lived is None or lived <= _first_patience(snapshot, probe) else "no"
+    if seen and _starts_slowly(snapshot, one, probe, values):
         values["slow_start"] = "yes"
     found = [
         Symptom(
@@ -154,7 +155,7 @@ def _seen_note(seen: Unhealthy | None) -> Iterator[tuple[str, str]]:
 
 
 def _starts_slowly(
-    snapshot: Snapshot, one: Container, probe: Probe, lived: timedelta | None, values: Mapping[str, str]
+    snapshot: Snapshot, one: Container, probe: Probe, values: Mapping[str, str]
 ) -> bool:
     """Killed at the first budget, nothing listened yet, and a reason to be slow.
 
@@ -167,12 +168,15 @@ def _starts_slowly(
         or values.get("listens_on")
     ):
         return False
-    if probe.kind == "liveness" and lived is not None:
-        limit = probe.budget + 2 * probe.period + 5 + (probe.grace or grace_of(snapshot))
-        if lived.total_seconds() > limit:
-            return False
+    if probe.kind == "liveness" and values.get("early") == "no":
+        return False
     again = one.restarts > 1 and (bool(values.get("starved")) or _never_up(snapshot, one))
     return probe.kind == "startup" or again or bool(_starting_line(snapshot, one))
+
+
+def _first_patience(snapshot: Snapshot, probe: Probe) -> timedelta:
+    """How long a run lives at most whose probe never succeeds."""
+    return timedelta(seconds=probe.budget + 2 * probe.period + 5 + (probe.grace or grace_of(snapshot)))
 
 
 def _starting_line(snapshot: Snapshot, one: Container) -> str:

@@ -11,7 +11,16 @@ from poddoctor.model import POD, Body, Found, Read, Snapshot, Symptom, SymptomKi
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
 from poddoctor.pod.pattern import lazy
-from poddoctor.pod.reads import condition, get, list_of, log_reads, log_text, pod_events, pod_of
+from poddoctor.pod.reads import (
+    condition,
+    get,
+    list_of,
+    log_reads,
+    log_text,
+    pod_events,
+    pod_of,
+    recent_log_read,
+)
 
 from ._awaits import ready_endpoints, services_read, slices_read
 from ._given import Given, asked_by, only
@@ -73,6 +82,7 @@ _OF_ONE_POD = lazy(r"hash$|pod-(?:name|index)$|generation$|controller-uid$|job-n
 _BESIDE = lazy(
     r"(?i)metric|monitor|prom|exporter|debug|pprof|admin|health|probe|live|ready|webhook|gossip|peer"
 )
+_OFTEN, _LAST = 3, 10
 _DNS = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _TIMEOUT = lazy(
     # Not the argument of a call, which a traceback shows: opener.open(url, data, timeout)
@@ -106,12 +116,11 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
     space = snapshot.target.namespace
     troubled = _troubled(snapshot, pod)
     if condition(pod, "Ready").get("status") == "True" and not troubled:
-        yield services_read(space)
-        for service in _narrow_misses(snapshot, pod):
-            yield slices_read(space, _name(service))
-        return
-    for one in troubled:
-        yield from log_reads(snapshot, one.name)
+        yield from _reads_of_ready(snapshot, pod)
+        troubled = _complaining(snapshot, pod)
+    else:
+        for one in troubled:
+            yield from log_reads(snapshot, one.name)
     lines = [line for one in troubled for line in _lines(snapshot, one)]
     lines += [probed[1] for one in troubled if (probed := _probed(snapshot, one))]
     if any(_TIMEOUT.search(line) or _UNRESOLVED.search(line) for line in lines):
@@ -126,6 +135,15 @@ def reads(snapshot: Snapshot) -> Iterable[Read]:
             yield slices_read(namespace, dns)
     if _on_host(pod) and any(_IN_USE.search(line) for line in lines):
         yield _neighbours_read(pod)
+
+
+def _reads_of_ready(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
+    """Whether Services lead to it, and whom it asks in vain."""
+    yield services_read(snapshot.target.namespace)
+    for service in _narrow_misses(snapshot, pod):
+        yield slices_read(snapshot.target.namespace, _name(service))
+    for one in containers(pod, "sidecar", "app"):
+        yield recent_log_read(snapshot, one.name)
 
 
 def _namespaces(lines: list[str], own: str, meant: Iterable[str]) -> list[str]:
@@ -184,8 +202,22 @@ def _suffers(one: Container, clock: datetime) -> bool:
     return bool(one.is_running or one.terminated or one.last_terminated)
 
 
+def _complaining(snapshot: Snapshot, pod: Body) -> list[Container]:
+    """Containers that are ready, and say again and again that they reach nobody."""
+    return [one for one in containers(pod, "sidecar", "app") if one.ready and _complains(_now(snapshot, one))]
+
+
+def _complains(lines: list[str]) -> bool:
+    hits = [at for at, line in enumerate(lines) if _TIMEOUT.search(line) or _UNRESOLVED.search(line)]
+    return len(hits) >= _OFTEN and hits[-1] >= len(lines) - _LAST
+
+
+def _now(snapshot: Snapshot, one: Container) -> list[str]:
+    return (log_text(snapshot, recent_log_read(snapshot, one.name)) or "").splitlines()
+
+
 def _lines(snapshot: Snapshot, one: Container) -> list[str]:
-    lines: list[str] = []
+    lines = _now(snapshot, one)[-60:]
     for read in log_reads(snapshot, one.name):
         lines += (log_text(snapshot, read) or "").splitlines()[-60:]
     return lines
@@ -210,7 +242,7 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
     if condition(pod, "Ready").get("status") == "True" and not troubled:
         yield from _port_mismatches(snapshot, pod)
         yield from _selects_nothing(snapshot, pod)
-        return
+        troubled = _complaining(snapshot, pod)
     for one in troubled:
         yield from _log_symptoms(snapshot, pod, one)
 

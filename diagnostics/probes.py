@@ -64,6 +64,7 @@ _PROBE = (
     "for",
     "left",
     "lived",
+    "early",
     "times",
     "exit_code",
 )

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from poddoctor.diagnostics._awaits import slices_read
+from poddoctor.diagnostics._policies import policies_read
 
 from poddoctor.model import Answer, Body, Found, Read, Snapshot, Unknown
-from poddoctor.pod.reads import get, list_of, recent_log_read
+from poddoctor.pod.reads import get, list_of, pod_read, recent_log_read
 
 from .test_logs import CLOCK, TARGET, diagnosed
 
@@ -65,3 +66,27 @@ def test_how_often_is_said_and_no_restart_advised() -> None:
 def test_the_log_of_a_working_container_is_not_missed() -> None:
     assert READ.optional
     assert diagnosed("", status=WORKS, others={READ: Unknown("forbidden", "no")}) == ()
+
+
+@pytest.mark.parametrize(("times", "causes"), [(3, ["network/network-policy-denies"]), (2, [])])
+def test_a_policy_that_keeps_a_ready_container_from_names(times: int, causes: list[str]) -> None:
+    policy = {
+        "metadata": {"name": "closed", "namespace": "shop"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": []},
+    }
+    text = "wget: bad address 'ledger:80'\n" * times
+    body = {
+        "metadata": {"name": "api-1", "namespace": "shop", "uid": "u"},
+        "spec": {"containers": [{"name": "app", "image": "acme/api:1"}]},
+        "status": {
+            "phase": "Running",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "containerStatuses": [{"name": "app", **WORKS}],
+        },
+    }
+    others = {
+        pod_read(Snapshot(TARGET, {}, CLOCK)): Found(body),
+        READ: Found(text),
+        policies_read("shop"): Found({"items": [policy]}),
+    }
+    assert [one.cause.id for one in diagnosed("", status=WORKS, others=others)][:1] == causes
