@@ -154,9 +154,7 @@ def _seen_note(seen: Unhealthy | None) -> Iterator[tuple[str, str]]:
         yield shorten(seen.event.message, 300), seen.event.source
 
 
-def _starts_slowly(
-    snapshot: Snapshot, one: Container, probe: Probe, values: Mapping[str, str]
-) -> bool:
+def _starts_slowly(snapshot: Snapshot, one: Container, probe: Probe, values: Mapping[str, str]) -> bool:
     """Killed at the first budget, nothing listened yet, and a reason to be slow.
 
     The log ends in the middle of starting; or, run after run, the program has a sliver of a CPU or writes

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from poddoctor.collect import Source, first_reads
 from poddoctor.model import Absent, Body, Found, Read, Target, Unknown
@@ -16,6 +17,7 @@ from poddoctor.pod.reads import condition, events_read, get, list_of
 from poddoctor.pod.units import parse_time
 
 MAX_PODS = 3
+_LONG = timedelta(hours=1)
 _ALIASES = {
     "po": "pod",
     "pods": "pod",
@@ -217,25 +219,29 @@ def _workload(target: Target, source: Source) -> Chosen:
         raise TargetError(f"cannot read {target.kind} {target.name}: {answer.why}: {answer.message}")
     if isinstance(answer, Absent):
         raise TargetError(_no_workload(target, source))
-    pods = _pods_of(target, answer.body, source)
+    pods: Sequence[Body] = _pods_of(target, answer.body, source)
     if target.kind not in ("job", "cronjob"):
-        pods = _of_this_template(pods)
+        pods = _without_outlived(_of_this_template(pods), _wanted(answer.body), source)
     chosen = _failing(_staying(pods, source), target.namespace) if pods else Chosen(())
     own = (target,) if _lacks_pods(target, answer.body, pods) or not pods else ()
     return replace(chosen, targets=(*own, *chosen.targets))
 
 
 def _staying(pods: Sequence[Body], source: Source) -> Sequence[Body]:
-    """Without those that end within their grace period, unless there are no others."""
+    """Without those that their controller ends, within their grace period, unless there are no others.
+
+    One that somebody else took away (preempted, evicted, deleted by a taint) tells why there is a new one.
+    """
 
     def leaves(pod: Body) -> bool:
         until = parse_time(pod["metadata"].get("deletionTimestamp"))
-        return until is not None and until > source.clock
+        taken = condition(pod, "DisruptionTarget").get("status") == "True"
+        return until is not None and until > source.clock and not taken
 
     return [pod for pod in pods if not leaves(pod)] or pods
 
 
-def _of_this_template(pods: Sequence[Body]) -> list[Body]:
+def _of_this_template(pods: Sequence[Body]) -> Sequence[Body]:
     """Without the Failed pods of earlier templates: what was rejected stays beside what replaced it."""
     newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
     return [
@@ -243,6 +249,46 @@ def _of_this_template(pods: Sequence[Body]) -> list[Body]:
         for pod in pods
         if (pod.get("status") or {}).get("phase") != "Failed" or _template(pod) == _template(newest or pod)
     ]
+
+
+def _without_outlived(pods: Sequence[Body], wanted: int, source: Source) -> Sequence[Body]:
+    """Without the Failed pods that enough others, all well, have outlived: what ended them is over.
+
+    A pod that is evicted again and again leaves such records, too, and its successor is young each time.
+    """
+    well = [pod for pod in pods if _works(pod)]
+    failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
+    if not failed or len(well) < max(wanted, 1) or len(well) + len(failed) < len(pods):
+        return pods
+    lives = [_life(pod, pods) for pod in failed]
+    longest = max((life for life in lives if life is not None), default=None)
+    ages = [source.clock - born for pod in well if (born := _born(pod)) is not None]
+    if longest is None or len(lives) != len(failed) or not ages or None in lives:
+        return pods
+    return well if min(ages) > max(2 * longest, _LONG) else pods
+
+
+def _life(pod: Body, others: Sequence[Body]) -> timedelta | None:
+    """How long a Failed pod lived: until the word of its end, or until the next pod was made."""
+    born = _born(pod)
+    if born is None:
+        return None
+    ended = parse_time(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
+    for one in (pod.get("status") or {}).get("containerStatuses") or []:
+        end = parse_time(((one.get("state") or {}).get("terminated") or {}).get("finishedAt"))
+        ended = max(ended, end) if ended and end else ended or end
+    later = [made for one in others if (made := _born(one)) is not None and made > born]
+    ended = ended or min(later, default=None)
+    return max(ended - born, timedelta(0)) if ended else None
+
+
+def _born(pod: Body) -> datetime | None:
+    return parse_time(pod["metadata"].get("creationTimestamp"))
+
+
+def _wanted(body: Body) -> int:
+    spec, status = body.get("spec") or {}, body.get("status") or {}
+    return int(status.get("desiredNumberScheduled", spec.get("replicas", 1)) or 0)
 
 
 def _template(pod: Body) -> str:
@@ -268,8 +314,8 @@ def _lacks_pods(target: Target, body: Body, pods: Sequence[Body]) -> bool:
     """Whether the workload itself must be asked why pods are missing."""
     spec, status = body.get("spec") or {}, body.get("status") or {}
     if not pods or target.kind in ("job", "cronjob"):
-        return not pods
-    wanted = int(status.get("desiredNumberScheduled", spec.get("replicas", 1)) or 0)
+        return not pods or (target.kind == "cronjob" and _is_held(spec, status, pods))
+    wanted = _wanted(body)
     if target.kind == "deployment":
         # Old pods that still run must not hide that no new one can be created.
         refused = condition(body, "ReplicaFailure").get("status") == "True" or spec.get("paused")
@@ -277,6 +323,12 @@ def _lacks_pods(target: Target, body: Body, pods: Sequence[Body]) -> bool:
     if target.kind == "statefulset" and spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady":
         return len(pods) < wanted and all(map(_works, pods))  # else the next pod waits for one that fails
     return len(pods) < wanted
+
+
+def _is_held(spec: Body, status: Body, pods: Sequence[Body]) -> bool:
+    """Whether a CronJob may wait for a run that goes on and on: its pod works, and says nothing of it."""
+    forbids = spec.get("concurrencyPolicy") == "Forbid" and bool(status.get("active"))
+    return forbids and all(map(_works, pods))
 
 
 def _pods_of(target: Target, body: Body, source: Source) -> list[Body]:
@@ -292,6 +344,9 @@ def _pods_of(target: Target, body: Body, source: Source) -> list[Body]:
     if not selector:
         return []
     pods = _items(source, list_of("v1", "pods", target.namespace, labelSelector=selector), "its pods")
+    if target.kind == "job" and condition(body, "Complete").get("status") == "True":
+        # Those of its tries that failed before one succeeded are over.
+        pods = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Succeeded"] or pods
     return _owned(pods, body) if target.kind != "deployment" else pods
 
 

@@ -133,18 +133,20 @@ def test_how_many_fail_is_said(works: list[bool], remark: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "others", "target"),
+    ("until", "taken", "others", "target"),
     [
-        ("2026-05-04T12:00:20Z", True, "pod/web-1"),  # it is being replaced
-        ("2026-05-04T11:50:00Z", True, "pod/web-0"),  # it should be gone
-        ("2026-05-04T12:00:20Z", False, "pod/web-0"),  # there is no other
+        ("2026-05-04T12:00:20Z", "False", True, "pod/web-1"),  # it is being replaced
+        ("2026-05-04T12:00:20Z", "True", True, "pod/web-0"),  # somebody else took it away
+        ("2026-05-04T11:50:00Z", "False", True, "pod/web-0"),  # it should be gone
+        ("2026-05-04T12:00:20Z", "False", False, "pod/web-0"),  # there is no other
     ],
 )
 def test_a_pod_that_is_being_replaced_is_not_the_one_that_fails(
-    until: str, others: bool, target: str
+    until: str, taken: str, others: bool, target: str
 ) -> None:
     leaving = pod("web-0", True)
     leaving["metadata"]["deletionTimestamp"] = until
+    leaving["status"]["conditions"].append({"type": "DisruptionTarget", "status": taken})
     source = Objects(deployments=[thing("web", replicas=1)], pods=[leaving, *[pod("web-1", True)] * others])
     found = resolve(Target("deployment", "shop", "web"), source)
     assert [f"{one.kind}/{one.name}" for one in found.targets] == [target]
@@ -161,3 +163,42 @@ def test_the_nearest_names_are_given() -> None:
     source = Objects(namespaces=[{"metadata": {"name": "shop"}}], pods=[pod("checkout", True)])
     with pytest.raises(TargetError, match="nearest is checkout"):
         resolve(Target("pod", "shop", "chekout"), source)
+
+
+def aged(one: dict[str, Any], born: str, **status: Any) -> dict[str, Any]:
+    one["metadata"]["creationTimestamp"] = born
+    one["status"] |= status
+    return one
+
+
+@pytest.mark.parametrize(
+    ("replacement", "chosen"),
+    [("2026-05-04T02:00:00Z", ["web-new"]), ("2026-05-04T11:50:00Z", ["web-evicted"])],
+)
+def test_an_evicted_pod_that_others_have_long_outlived_is_over(replacement: str, chosen: list[str]) -> None:
+    condition = {"type": "DisruptionTarget", "status": "True", "lastTransitionTime": "2026-05-04T01:59:00Z"}
+    evicted = aged(pod("web-evicted", False), "2026-05-04T01:00:00Z", phase="Failed", conditions=[condition])
+    source = Objects(
+        deployments=[thing("web", replicas=1)], pods=[evicted, aged(pod("web-new", True), replacement)]
+    )
+    assert [one.name for one in resolve(parse("deploy/web", "shop"), source).targets] == chosen
+
+
+def test_the_tries_of_a_job_that_failed_before_it_completed_are_over() -> None:
+    done = aged(pod("load-b", True, "load"), "2026-05-04T11:00:00Z", phase="Succeeded")
+    failed = aged(pod("load-a", False, "load"), "2026-05-04T10:00:00Z", phase="Failed")
+    complete = {"conditions": [{"type": "Complete", "status": "True"}]}
+    for status, name in ((complete, "load-b"), ({}, "load-a")):
+        source = Objects(jobs=[thing("load", status)], pods=[failed, done])
+        assert [one.name for one in resolve(parse("job/load", "shop"), source).targets] == [name]
+
+
+def test_a_cronjob_that_waits_for_a_run_that_goes_on_is_asked_itself() -> None:
+    job = {
+        **thing("sync-1"),
+        "metadata": {"name": "sync-1", "uid": "sync-1", "ownerReferences": [{"uid": "sync"}]},
+    }
+    for policy, names in (("Forbid", ["sync", "sync-1-x"]), ("Allow", ["sync-1-x"])):
+        cron = thing("sync", {"active": [{"name": "sync-1"}]}, concurrencyPolicy=policy)
+        source = Objects(cronjobs=[cron], jobs=[job], pods=[pod("sync-1-x", True, "sync-1")])
+        assert [one.name for one in resolve(parse("cj/sync", "shop"), source).targets] == names
