@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -19,8 +19,33 @@ from ._predicates import Failure, Verdict, host_ports, volume_fits
 from ._world import World
 
 Facts = dict[str, str]
-# Labels that nodes get from kubelet, clouds and installers: to set them by hand would be a lie.
-_OWN_DOMAINS = ("kubernetes.io/", "k8s.io/", "amazonaws.com/", "azure.com/", "google.com/", "karpenter.sh/")
+# Labels that nodes get from kubelet, clouds, installers and drivers: to set them by hand would be a lie.
+_OWN_DOMAINS = (
+    "kubernetes.io",
+    "k8s.io",
+    "amazonaws.com",
+    "aws.com",
+    "azure.com",
+    "google.com",
+    "gke.io",
+    "karpenter.sh",
+    "eksctl.io",
+    "nvidia.com",
+    "amd.com",
+    "intel.com",
+    "openshift.io",
+    "cattle.io",
+    "k3s.io",
+    "cilium.io",
+    "kubevirt.io",
+    "digitalocean.com",
+    "oraclecloud.com",
+    "linode.com",
+    "vmware.com",
+    "alibabacloud.com",
+    "aliyun.com",
+    "ibm.com",
+)
 _DEFAULT_TOLERATIONS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 
 
@@ -99,6 +124,34 @@ def for_room(world: World, nodes: Sequence[Verdict]) -> Facts:
     return facts
 
 
+_OF_ONE = (
+    "fit_container",
+    "fit_requests",
+    "fit_node",
+    "fit_words",
+    "fit_field",
+    "written",
+    "written_in",
+    "slip",
+)
+
+
+def in_template(template: Template, facts: Facts) -> Facts:
+    """What can be changed in the template: a container that an injector adds asks for nothing there."""
+    name = facts.get("fit_container") or facts.get("written_in", "")
+    listed = [*(template.spec.get("containers") or []), *(template.spec.get("initContainers") or [])]
+    if (
+        template.kind == "pod"
+        or not template.known
+        or not name
+        or name in [one.get("name") for one in listed]
+    ):
+        return facts
+    dropped = (*_OF_ONE, "slip_requests", "second")
+    mesh = {"mesh": "istio"} if name == "istio-proxy" else {}
+    return {**{key: value for key, value in facts.items() if key not in dropped}, "injected": name, **mesh}
+
+
 def for_size(world: World, nodes: Sequence[Verdict]) -> Facts:
     """The largest node, and a slip of the unit when the number looks like one."""
     facts = for_room(world, nodes)
@@ -107,6 +160,15 @@ def for_size(world: World, nodes: Sequence[Verdict]) -> Facts:
     largest = max(((amount, name) for amount, name in holders if amount), default=None)
     if largest:
         facts.update(largest=res.show(resource, largest[0]), largest_node=largest[1])
+    # What else exceeds every node must become smaller in the same step.
+    others = [
+        other
+        for other in ("cpu", "memory", "ephemeral-storage")
+        if other != resource
+        and all(any(one.resource == other for one in node.of("exceeds")) for node in nodes)
+    ]
+    if others:
+        facts["second"] = others[0]
     found = res.culprit(world.pod, resource)
     if found:
         field, name, index, _ = found
@@ -207,11 +269,12 @@ def for_selector(world: World, template: Template, nodes: Sequence[Verdict]) -> 
     values = sorted({sel.labels_of(one.node)[key] for one in nodes if key in sel.labels_of(one.node)})
     if values:
         facts["values"] = ", ".join(values[:6])
-    if key in labels:
+    if not _own(key) and len(misses) == 1:
+        facts.update(_label(key, value, nodes))
+    elif key in labels:
         facts["have"] = labels[key]
-    if not key.startswith(_OWN_DOMAINS) and not _own(key) and len(misses) == 1:
-        facts["label"] = f"{key}={value}"
-        facts["unlabel"] = f"{key}={labels[key]}" if key in labels else f"{key}-"
+    if given := _given(world, template, misses):
+        return {**facts, "near": "no", "given_by": given}
     near = nearest(value, values, 1)
     facts["near"] = "no"
     path = f"/nodeSelector/{_pointer(key)}"
@@ -239,9 +302,31 @@ def for_selector(world: World, template: Template, nodes: Sequence[Verdict]) -> 
 
 def _own(key: str) -> bool:
     domain = key.partition("/")[0] if "/" in key else ""
-    return domain.endswith(
-        ("kubernetes.io", "k8s.io", "amazonaws.com", "azure.com", "google.com", "karpenter.sh")
-    )
+    return any(domain == one or domain.endswith(f".{one}") for one in _OWN_DOMAINS)
+
+
+def _label(key: str, value: str, nodes: Sequence[Verdict]) -> Facts:
+    """The label, and the node that can be given it: one that has no other value of it, where there is one."""
+    nearness = len(nodes[0].kinds)
+    alike = [one for one in nodes if len(one.kinds) == nearness]
+    bare = [one for one in alike if key not in sel.labels_of(one.node)]
+    best = (bare or alike)[0]
+    have = sel.labels_of(best.node).get(key, "")
+    facts = {
+        "nearest": best.name,
+        "label": f"{key}={value}",
+        "unlabel": f"{key}={have}" if have else f"{key}-",
+    }
+    return {**facts, **({"have": have} if have else {})}
+
+
+def _given(world: World, template: Template, keys: Iterable[str]) -> str:
+    """Who puts the labels into the nodeSelector of the pods, where the template does not ask for them."""
+    own = template.spec.get("nodeSelector") or {}
+    if template.kind == "pod" or not template.known or any(key in own for key in keys):
+        return ""
+    runtime = (world.pod.get("spec") or {}).get("runtimeClassName")
+    return f"runtime class {runtime} adds it" if runtime else "its namespace or a webhook adds it"
 
 
 def for_affinity(world: World, template: Template, nodes: Sequence[Verdict]) -> Facts:
@@ -272,10 +357,9 @@ def for_affinity(world: World, template: Template, nodes: Sequence[Verdict]) -> 
         facts["values"] = ", ".join(values[:6])
     if len(misses) > 1:
         return facts
-    operator, labels = requirement.get("operator"), sel.labels_of(best.node)
+    operator = requirement.get("operator")
     if operator in ("In", "Exists") and not _own(key):
-        facts["label"] = f"{key}={wanted[0] if wanted else 'true'}"
-        facts["unlabel"] = f"{key}={labels[key]}" if key in labels else f"{key}-"
+        facts.update(_label(key, wanted[0] if wanted else "true", nodes))
     near = {one for value in wanted for one in nearest(value, values, 1)} if operator == "In" else set()
     if len(near) == 1:
         meant = near.pop()
@@ -414,13 +498,15 @@ def for_spread(template: Template, nodes: Sequence[Verdict], everyone: Sequence[
         ]
         if bars:
             facts["emptiest_why"] = bars[0]
-    facts["patch"] = template.patch(
-        {
-            "op": "replace",
-            "path": f"/topologySpreadConstraints/{failure.index}/whenUnsatisfiable",
-            "value": "ScheduleAnyway",
-        }
-    )
+    path = f"/topologySpreadConstraints/{failure.index}"
+    relax = {"op": "replace", "path": f"{path}/whenUnsatisfiable", "value": "ScheduleAnyway"}
+    listed = template.spec.get("topologySpreadConstraints") or []
+    # The API takes minDomains only together with DoNotSchedule.
+    bounded = failure.index < len(listed) and listed[failure.index].get("minDomains") is not None
+    drop = {"op": "remove", "path": f"{path}/minDomains"}
+    if "min_domains" in facts:
+        facts["min_patch"] = template.patch(drop)
+    facts["patch"] = template.patch(*([drop] if bounded else []), relax)
     return facts
 
 

@@ -229,6 +229,7 @@ class _Spread:
             ("skew", str(skew)),
             ("max_skew", str(self.max_skew)),
             ("domains", self.counts),
+            *((("min_domains", str(self.min_domains)),) if self.min_domains else ()),
             ("emptiest", self.emptiest),
         )
         return Miss("spread", text, self.index, self.key, (), selector, facts)

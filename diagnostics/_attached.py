@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import timedelta
 
 from poddoctor.model import POD, Absent, Body, Read, Snapshot, Symptom
+from poddoctor.pod.owner import owner_of
 from poddoctor.pod.reads import condition, get, list_of, node_read
 from poddoctor.pod.units import parse_time, show_duration
 
@@ -126,6 +128,19 @@ def holders(snapshot: Snapshot, volume: str, node: str) -> tuple[dict[str, str],
     return more, tuple(notes)
 
 
+def case_of(snapshot: Snapshot, facts: dict[str, str]) -> dict[str, str]:
+    """Why two nodes need the volume: a rollout, several replicas, another workload, or a dead node."""
+    if facts.get("node_state"):
+        return {"case": "dead"}
+    owner, holder = owner_of(snapshot), facts.get("holder", "")
+    if not holder or owner.kind != "deployment":
+        return {"case": "other"} if holder else {}
+    if not re.fullmatch(rf"{re.escape(owner.name)}-[a-z0-9]{{6,10}}-[a-z0-9]{{5}}", holder):
+        return {"case": "other"}
+    replicas = ((owner.body or {}).get("spec") or {}).get("replicas")
+    return {"case": "replicas" if int(replicas or 1) > 1 else "rollout"}
+
+
 def driver_state(snapshot: Snapshot, node: str, driver: str) -> tuple[dict[str, str], Notes]:
     body = snapshot.body(csinode_read(node))
     if body is None:
@@ -182,7 +197,7 @@ def _attachment(snapshot: Snapshot, node: str, claim: str, volume: str) -> Itera
             POD,
             "volumeattachments",
             text,
-            {**attributes, **more},
+            {**attributes, **more, **case_of(snapshot, more)},
             notes=notes,
         )
         return

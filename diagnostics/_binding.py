@@ -27,6 +27,7 @@ _ABOUT = lazy(
     r"|error processing PVC (?:[^\s/]+/)?(?P<deleted>[^\s:]+): PVC is being deleted"
 )
 _ONE_POD = lazy(r"PersistentVolumeClaim with .{0,40}ReadWriteOncePod access mode")
+_NOT_OWNER = lazy(r"PVC \"?(?:[\w.-]+/)?(?P<claim>[\w.-]+)\"? was not created for pod")
 _UNBOUND = lazy(r"unbound immediate PersistentVolumeClaims|PVC is not bound|has unbound")
 _GONE = lazy(r"non-existent (?:persistentvolume|pv)\b|persistentvolumes? \\*\"[^\"]+\" not found")
 
@@ -228,6 +229,8 @@ def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], 
         attributes["nearest"] = near[0]
     else:
         attributes["unlike"] = "true"
+        if akin := _akin(use.claim, existing):
+            attributes["akin"] = akin
     notes = []
     if absent:
         notes.append((f'persistentvolumeclaim "{use.claim}": 404, not found', use.read.path))
@@ -240,16 +243,32 @@ def _missing(snapshot: Snapshot, pod: Body, use: cl.Use, said: tuple[str, str], 
     return Symptom("storage.claim-missing", POD, source, text, attributes, notes=tuple(notes))
 
 
+def _akin(wanted: str, existing: list[str]) -> str:
+    """The one claim whose name begins with the same word, where there is just one."""
+    word = re.split(r"[-.]", wanted)[0]
+    found = [name for name in existing if len(word) > 2 and re.split(r"[-.]", name)[0] == word]
+    return found[0] if len(found) == 1 else ""
+
+
 def _elsewhere_read(claim: str) -> Read:
     return elsewhere_read("v1", "persistentvolumeclaims", "PersistentVolumeClaim", claim)
 
 
 def _ephemeral_words(text: str, claim: str) -> bool:
-    return f'create the persistentvolumeclaim "{claim}"' in text.replace("\\", "")
+    plain = text.replace("\\", "")
+    return f'create the persistentvolumeclaim "{claim}"' in plain or _of_another(plain, claim)
+
+
+def _of_another(text: str, claim: str) -> bool:
+    """Whether the scheduler says that a claim of that name was not made for the pod."""
+    found = _NOT_OWNER.search(text)
+    return found is not None and found["claim"] == claim
 
 
 def _ephemeral(snapshot: Snapshot, use: cl.Use, said: tuple[str, str]) -> Iterator[Symptom]:
     attributes = {"claim": use.claim, "volume": use.volume}
+    if _of_another(said[0].replace("\\", ""), use.claim):
+        attributes.update(why="not owned by this pod", foreign="true")
     for one in standing_events(snapshot, ("FailedBinding",)):
         if one.message.startswith(f"ephemeral volume {use.volume}:"):
             attributes["why"] = _refusal(one.message.partition(": ")[2])

@@ -53,7 +53,12 @@ def _named(kind: str) -> str:
 
 
 def _more_exact(judged: Choice, said: Message) -> bool:
-    """Newer schedulers say "taint(s)" and no more: cordons, states and roles are finer words for it."""
+    """Newer schedulers say "taint(s)" and no more: cordons, states and roles are finer words for it.
+
+    That a control plane keeps pods off is no answer beside other reasons, and the whole answer without any.
+    """
+    if judged.kind == "taint" and said.kinds == {"control-plane"}:
+        return True
     return judged.kind in _TAINTS and "taint" in said.kinds and any(not one.taint[0] for one in said.reasons)
 
 

@@ -173,6 +173,10 @@ def claim_attributes(use: Use, claim: Body) -> dict[str, str]:
     owners = (claim.get("metadata") or {}).get("ownerReferences") or []
     if not use.ephemeral and not owners:
         attributes["plain"] = "true"
+    for one in owners:
+        group = str(one.get("apiVersion") or "").rpartition("/")[0]
+        if one.get("controller") and group not in ("", "apps"):
+            attributes["claim_owner"] = f"{str(one.get('kind')).lower()}.{group}/{one.get('name')}"
     return attributes
 
 

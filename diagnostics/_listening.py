@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 from poddoctor.pod.pattern import lazy
 
-_LINE = lazy(r"(?i)\blisten|\bserving|\brunning (?:on|at)|\bbound to|\bstarted (?:on|at|server)|\bport\b")
+_LINE = lazy(
+    r"(?i)\blisten|\bserving|\brunning (?:on|at)|\bbound to|\bstarted (?:on|at|server)|"
+    r"\bserver (?:is |has )?started|\bport\b"
+)
 _PLACE = lazy(
     r"(?i)(?:https?://|\btcp://|\bon |\bat |address |\bto |=|\s|\[)"
     r"(?P<host>\[?::1?\]?|\*|localhost|(?:\d{1,3}\.){3}\d{1,3})?:(?P<port>\d{2,5})\b"

@@ -33,6 +33,7 @@ PARTICULARS = (
         "suggested_limit",
         "cluster_scope",
         "same_namespace",
+        "net_admin",
         "group_arg",
         "read_only_root",
     ),
@@ -79,6 +80,10 @@ _JOIN_AGREES = frozenset(
 )
 _ANSWERS = frozenset({"no-port", "wrong-target", "no-endpoints"})  # the name of such a Service resolves
 _SCRATCH = frozenset({"tmp", "run", "var", "data", "cache", "logs", "mnt", "storage", "uploads"})
+_KEPT = lazy(
+    r"^/var/lib/(?:postgres\w*|pgsql|mysql|mariadb|mongo\w*|redis|valkey|cassandra|clickhouse\w*|elasticsearch|opensearch|kafka|"
+    r"rabbitmq|etcd|influx\w*|neo4j|minio|grafana|prometheus|zookeeper|couchdb)(?:/|$)"
+)
 _MOST = 4
 _FAILS_AS = {
     "dependency-refused": ("no-endpoints", "no-port", "wrong-target"),
@@ -93,12 +98,17 @@ _ACTS = {
         r".*operation not permitted"
     ),
     "change the owner of files": lazy(r"(?i)\bchown\b.*operation not permitted|changing ownership"),
+    "change the packet filter of its pod": lazy(r"(?i)\b(?:ip6?tables|nft)\b"),
     "change its root directory": lazy(r"(?i)\bchroot\b.*operation not permitted"),
 }
 _C_LIBRARIES = ("GLIBC", "CXXABI", "OPENSSL")
 _INFORMER = lazy(r"(?i)reflector|informer|failed to (?:list|watch)|client-go|controller-runtime|cache")
+_LINK_NAME = lazy(
+    r"(?:^|_)PORT_\d+_(?:TCP|UDP)(?:_(?:ADDR|PORT|PROTO))?$|_SERVICE_(?:HOST|PORT(?:_[A-Z\d_]+)?)$"
+)
 _LINK = lazy(r"^tcp://[\d.:a-f\[\]]+:\d+$")
 _Facts = tuple[dict[str, str], list[tuple[str, str]], bool]
+_OF_SOURCE = lazy(r"\.(?:rb|py|js|ts|go|php|java|rs|c|cc|cpp|ex|exs|pl)$")
 _PATH_IN_LINE = lazy(r"(?:^|[\s'\"=(:])(/(?:[\w.@+-]+/)*[\w.@+-]+)")
 
 
@@ -220,7 +230,15 @@ def _connection(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         found[f"{values.get('problem')}_endpoint"] = found["endpoint"]
     # What fails is said; to whom it happens is a detail of TLS, and the point of a connection.
     unproven = meaning.what in _JOIN_AGREES and not agrees
-    guessed = bool(found.get("other_host")) or bool(values.get("only_address") and unproven)
+    if values.get("node_role"):
+        spec = (pod_of(snapshot) or {}).get("spec") or {}
+        account = str(spec.get("serviceAccountName") or "default")
+        found |= {"account": account} if account != "default" else {}
+        row = f"it asks as {values['node_role']}, the role of its node, not as one of its service account"
+        notes.append((row, "pod.spec.serviceAccountName"))
+    guessed = bool(found.get("other_host") or found.get("sibling_down")) or bool(
+        values.get("only_address") and unproven
+    )
     if said := values.get("only_address"):
         row = f"the log names no address; {said}: {found.get('endpoint')}"
         notes.insert(0, (row, values.get("given_at", one.spec_path)))
@@ -276,8 +294,11 @@ def _cpu(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
 def _named_path(one: Container, meaning: Meaning) -> tuple[str, dict[str, str]]:
     """The path that the line speaks of, in full if the container is told where ``~`` is."""
     known = path = meaning.attributes.get("path", "")
-    if not path and (seen := _PATH_IN_LINE.search(meaning.line.text)):
-        path = seen[1]
+    if not path:
+        # Of several none is known to be the one, and where in its source a program was is none of them.
+        seen = set(_PATH_IN_LINE.compiled.findall(meaning.line.text))
+        seen = {one for one in seen if not _OF_SOURCE.search(one)}
+        path = seen.pop() if len(seen) == 1 else ""
     if path.startswith("~/"):
         home = next(
             (env.get("value") for env in one.spec.get("env") or [] if env.get("name") == "HOME"), None
@@ -293,8 +314,8 @@ def _path(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     found |= mount
     if path.startswith("/"):
         found["absolute"] = "yes"
-        if not mount and path.split("/")[1] in _SCRATCH:
-            # Mounting over any other directory could hide what the image has there.
+        if not mount and path.split("/")[1] in _SCRATCH and not _KEPT.search(path):
+            # Mounting over any other directory could hide what the image has there, and data has to stay.
             found["directory"] = path.rpartition("/")[0] if path.count("/") > 1 else path
     if (problem := meaning.attributes.get("problem", "")) in ("not-empty", "owner", "locked") and path:
         found[f"{problem.replace('-', '_')}_path"] = path
@@ -354,6 +375,10 @@ def _permission(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
         rows.append((f"capabilities dropped: {found['dropped']}", f"{one.spec_path}.securityContext"))
     elif found.get("user_id", "0") != "0":
         found["why"] = f"it runs as user {found['user_id']}, not as root"
+    elif "packet" in act and "NET_ADMIN" not in map(str, capabilities.get("add") or []):
+        found["why"] = "it has not the capability NET_ADMIN"
+        if not security.get("privileged"):
+            found["net_admin"] = "NET_ADMIN"
     return found, rows, bool(found.get("why"))
 
 
@@ -367,6 +392,12 @@ def _configuration(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Fac
     if _LINK.match(value):
         found["service_link"] = value
         row = f"{value} is what Kubernetes sets as <NAME>_PORT for a Service called name"
+        rows.append((row, "pod.spec.enableServiceLinks"))
+    spec = (pod_of(snapshot) or {}).get("spec") or {}
+    setting = meaning.attributes.get("setting", "")
+    if _LINK_NAME.search(setting) and spec.get("enableServiceLinks") is not False:
+        found["service_link"] = setting
+        row = f"{setting} is of the form that Kubernetes sets for each Service of the namespace"
         rows.append((row, "pod.spec.enableServiceLinks"))
     return found, rows, agrees
 
@@ -429,6 +460,8 @@ def _heap(snapshot: Snapshot, one: Container, meaning: Meaning) -> _Facts:
     limit = ((one.spec.get("resources") or {}).get("limits") or {}).get("memory")
     amount = quantity(limit) if limit else None
     where = f"{one.spec_path}.resources"
+    if meaning.attributes.get("device"):
+        return {}, [], False
     found, rows = {}, [("no memory limit is set: the runtime takes its heap from the node's memory", where)]
     if amount is not None:
         rows = [(f"memory limit {limit}", where)]

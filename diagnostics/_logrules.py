@@ -63,7 +63,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "certificate-expired",
         "expired|not yet valid|nottimevalid",
-        r"[Cc]ertificate (?:[\"'`]?(?P<path>/[^\s\"'`]+)[\"'`]? )?(?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
+        r"[Cc]ertificate has expired or is not yet valid: current time (?P<clock>[\w:.+-]+) is before (?P<not_before>[\w:.+-]+)|[Cc]ertificate (?:[\"'`]?(?P<path>/[^\s\"'`]+)[\"'`]? )?(?:has expired|is expired|expired|has expired or is not yet valid)|CERT_HAS_EXPIRED|CERT_NOT_YET_VALID|"
         r"CertificateExpiredException(?:: NotAfter: (?P<not_after>[^\n]{8,40}))?|CertificateNotYetValid|NotTimeValid|"
         r"certificate verify failed: certificate has expired|sslv3 alert certificate expired|certificate is not yet valid|invalid peer certificate: (?:Expired|NotValidYet)",
     ),
@@ -104,7 +104,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "dependency-rejected-credentials",
         "password authentication failed|no pg_hba.conf|no password supplied|peer authentication failed",
-        r"password authentication failed for user \\?\"(?P<user>[^\"\\]+)\\?\"|no pg_hba\.conf entry for host[^\n]*?user \\?\"(?P<user2>[^\"\\]+)\\?\"|no password supplied|"
+        r"password authentication failed for user \\?\"(?P<user>[^\"\\]+?)(?P<line_feed>(?:; |\s*\n|\\n|\\r)+)?\\?\"|no pg_hba\.conf entry for host[^\n]*?user \\?\"(?P<unencrypted_user>[^\"\\]+)\\?\"[^\n]*?(?:no encryption|SSL off)|no pg_hba\.conf entry for host[^\n]*?user \\?\"(?P<user2>[^\"\\]+)\\?\"|no password supplied|"
         r"[Pp]eer authentication failed for user \\?\"(?P<user3>[^\"\\]+)",
         service_kind="PostgreSQL",
     ),
@@ -140,10 +140,18 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "dependency-rejected-credentials",
-        "401|403|access key id you provided|signature we calculated|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
+        "401|403|gated repo|token|access key id you provided|signature we calculated|invalidclienttokenid|signaturedoesnotmatch|security token|invalid_client|invalidaccesskeyid|bad credentials|unauthorized|invalid api key|unauthenticated",
         r"AWS Access Key Id you provided does not exist|request signature we calculated does not match|InvalidClientTokenId|SignatureDoesNotMatch|InvalidAccessKeyId|security token included in the request is (?:invalid|expired)|ExpiredToken|"
         r"\binvalid_client\b|[Bb]ad credentials|[Ii]nvalid API [Kk]ey|\bcode = Unauthenticated|"
-        r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|https?://\S+: 40[13] (?:Forbidden|Unauthorized)|x-api-key",
+        r"401 (?:Client Error: )?Unauthorized(?: for url: (?P<url>\S+))?|(?:status|code|HTTP)[ :=]+401\b|https?://\S+: 40[13] (?:Forbidden|Unauthorized)|x-api-key|\b401 Client Error\b|[Gg]ated ?[Rr]epo",
+    ),
+    # Whose token it was is not said: that of the program, or of who asked it for something.
+    _rule(
+        "dependency-rejected-credentials",
+        "token",
+        r"(?i)\b(?:api|access|auth\w*|bearer|tunnel|registration|refresh|oauth2?|agent|cluster|join) tokens? (?:is |are |was |has |provided )*(?:not valid|invalid|expired|revoked|rejected)|"
+        r"\binvalid (?:api|access|auth\w*|bearer|tunnel|registration|refresh|oauth2?|agent|cluster|join) token\b",
+        unsure="yes",
     ),
     # A refusal of a remote API is none of a file.
     _rule(
@@ -156,7 +164,7 @@ RULES: tuple[Rule, ...] = (
         "dependency-rejected-credentials",
         "permission denied for|googleapi: error 40|possibly missing permission|code: 403|when calling the|permission denied (publickey|locate credentials|nocredentials|assumerole|denied on resource|permission_denied|permissiondenied|does not have|is not authorized|accessdenied|default credentials|iam",
         r"googleapi: Error 40[13]:|Possibly missing permission|NoCredentialsError|[Uu]nable to locate credentials|NoCredentialProviders|[Cc]ould not (?:find|load) (?:the )?(?:default )?credentials|Unable to load (?:AWS )?credentials|failed to refresh cached credentials|"
-        r"\((?:AccessDenied\w*|Unauthorized\w*|Forbidden|40[13])\) when calling|Code: 403\. Errors:|not authorized to perform: [\w:]+|Not authorized to perform sts|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
+        r"\((?:AccessDenied\w*|Unauthorized\w*|Forbidden|40[13])\) when calling|Code: 403\. Errors:|assumed-role/(?P<node_role>[^/\s]+)/i-[0-9a-f]+ is not authorized to perform: (?P<action3>[\w-]+:\w+)|not authorized to perform: (?P<action>[\w-]+:\w+)|Not authorized to perform (?P<action2>sts:\w+)|PermissionDenied: 403|\b403 [^\n]{0,40}(?:denied|does not have|permission)|Permission '?[\w.]+'? denied on resource|"
         r"code = PermissionDenied|PERMISSION_DENIED: |AuthorizationFailed: |StatusCode[=:] ?403\b|DefaultCredentialsError",
         refuser="The cloud's API",
     ),
@@ -182,8 +190,23 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "database-schema-mismatch",
+        "already exists|duplicate column|duplicatecolumn|duplicatetable",
+        r"(?:relation|type|constraint|index) \\?\"(?P<existing>[^\"\\]+)\\?\" already exists|column \\?\"(?P<existing2>[^\"\\]+)\\?\" of relation \\?\"[^\"\\]+\\?\" already exists|Table '(?P<existing3>[\w.-]+)' already exists|Duplicate (?:column|key) name '(?P<existing4>\w+)'|table \"?(?P<existing5>\w+)\"? already exists",
+    ),
+    _rule(
+        "database-schema-mismatch",
+        "migration checksum mismatch|migration not",
+        r"(?P<problem>Migration checksum mismatch for migration version [\w.]+|Detected (?:resolved|applied) migration not (?:resolved locally|applied to database): [\w.]+)",
+    ),
+    _rule(
+        "database-schema-mismatch",
+        "unknown migration",
+        r"(?P<problem>database contains unknown migrations?[^\n]{0,80})",
+    ),
+    _rule(
+        "database-schema-mismatch",
         "migration|database needs|database has not|the database|version compat|dirty database|revision identified|schema-validation|migrate|schema version",
-        r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
+        r"(?:[Dd]etected (?:failed|resolved)|[Ff]ailed|[Uu]napplied|[Pp]ending) migrations?\b[^\n]*|[Mm]igration (?:of \S+ \S+ to version \S+ [^\n]{0,60}|\S+ )failed\b[^\n]*|[Mm]igrations? (?:are pending|(?:have )?failed|checksum mismatch)[^\n]*|Dirty database version (?P<version>\d+)|Can't locate revision identified by '(?P<version2>\w+)'|Schema-validation: missing (?:table|column) \[(?P<table>[^\]]+)\]|"
         r"(?:[Dd]atabase|\b(?:DB|db|SQL|sql))[^\n]{0,40} [Ss]chema version (?:mismatch|\S+ is (?:newer|older|not supported))[^\n]*|[Dd]atabase schema version[^\n]*|FlywayValidateException[^\n]*|PendingMigrationError|[Dd]atabase has not (?:yet )?been (?:initiali[sz]|migrat)[^\n]*|[Dd]atabase (?:needs|requires|must be) (?:bootstrapp|initiali[sz]|migrat|upgrad)[^\n]*|[Nn]eed to (?:upgrade|migrate|initiali[sz]e) the database[^\n]*|sql schema version compatibility check failed[^\n]*|P3009|P3018",
     ),
     # ---- the cluster's API
@@ -196,7 +219,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "kubernetes-api-unreachable",
         "/api|:443|connection to the server|connect to the server|kubernetes_service|apiserver|api server|in-cluster|leaderelection|kubernetes.default",
-        r"https://(?P<host>[\w.\[\]:-]+?)(?::(?P<port>\d+))?/(?:apis/[\w.-]+/v\d\w*|api/v1/(?:namespaces|nodes|pods|services|endpoints|configmaps|secrets|events|persistentvolume\w*|serviceaccounts)\b|apis?\?timeout|version\?timeout)[^\s]*?\\?\"?:? [^\n]{0,160}?(?:i/o timeout|no route to host|connection refused|context deadline exceeded|network is unreachable|no such host|TLS handshake timeout|connection reset|Client\.Timeout|EOF$)|"
+        r"https://(?P<host>[\w.\[\]:-]+?)(?::(?P<port>\d+))?/(?:apis/[\w.-]+/v\d\w*|api/v1/(?:namespaces|nodes|pods|services|endpoints|configmaps|secrets|events|persistentvolume\w*|serviceaccounts)\b|apis?\?timeout|version\b)[^\s]*?\\?\"?:? [^\n]{0,160}?(?:i/o timeout|no route to host|connection refused|context deadline exceeded|network is unreachable|no such host|TLS handshake timeout|connection reset|Client\.Timeout|EOF$)|"
         r"(?:host='(?P<host2>[\w.]+)', port=(?P<port2>\d+)\): Max retries exceeded with url: /apis?/[\w.-]*v\d[^\n]*)|(?:[Uu]nable|[Ff]ailed|[Cc]ould not) (?:to )?(?:reach|connect to|contact|communicate with) (?:the )?(?:[Kk]ubernetes )?(?:API ?[Ss]erver|Kubernetes API|apiserver)[^\n]*|"
         r"Unable to connect to the server: [^\n]*|unable to load in-cluster configuration[^\n]*|[Tt]he connection to the server \S+ was refused|failed to get (?:the )?server (?:groups|version|API)[^\n]*(?:timeout|refused|unreachable|no route)[^\n]*",
     ),
@@ -220,6 +243,12 @@ RULES: tuple[Rule, ...] = (
         "licen",
         r"(?i:licen[sc]e)(?: key| file| token)?[^\n]{0,60}?(?i:has expired|is expired|expired|not valid|is invalid|invalid|not found|is missing|is required|could not be (?:validated|verified|found|read)|verification failed|validation failed|exceeded)|"
         r"(?i:invalid|expired|missing|no valid|could not (?:find|load|validate|verify)|failed to (?:validate|verify|load|read)|unable to (?:validate|verify|load|read)|no) (?:a |an |the |enterprise |product )*(?i:licen[sc]e)\b(?! (?:field|header|notice|text|agreement|plugin))",
+    ),
+    _rule(
+        "license-rejected",
+        "licen|eula",
+        r"(?i:must accept the (?:\w+ )?(?:licen[sc]e|eula)[^\n]*|(?:licen[sc]e agreement|\(eula\)) must be accepted[^\n]*|licen[sc]e (?:agreement )?(?:has|was) not (?:been )?accepted[^\n]*)",
+        accept="accepted",
     ),
     # ---- data directories
     _rule(
@@ -253,7 +282,7 @@ RULES: tuple[Rule, ...] = (
         "data-directory-incompatible",
         "lock file|unable to lock|node locks|lock db directory|already running|another instance|dbpath|locked by another",
         r"lock file \"(?P<path>[^\"]+)\" already exists|Unable to lock (?P<path2>\S+?),? error: ?11|failed to obtain node locks?(?![^\n]*AccessDenied)|lock DB directory: resource temporarily unavailable|"
-        r"Another (?:mongod )?instance is already running on the (?P<path3>\S+) directory|DBPathInUse|(?P<path4>/\S+) is locked by another",
+        r"Another (?:mongod )?instance is already running on the (?P<path3>\S+) directory|DBPathInUse|(?P<path4>/\S+) is locked by another|Cannot lock file (?P<path5>/\S+)\. Another server instance",
         problem="locked",
     ),
     _rule(
@@ -268,6 +297,24 @@ RULES: tuple[Rule, ...] = (
         r"InconsistentClusterIdException|Page expected to be: \d+, but self identifies|could not open directory \"pg_\w+\": No such file|Bad file format reading the append only file|database disk image is malformed|file is not a database|"
         r"could not locate a valid checkpoint record|Wrong signature trying to load DB from file",
         problem="damaged",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "invalid cluster.id",
+        r"Invalid cluster\.id in: (?P<path>\S+?)\. Expected (?P<program_cluster>[\w-]+), but read (?P<data_cluster>[\w-]+)",
+        problem="foreign",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "is not in the form of topic-partition",
+        r"Found directory (?P<path>/\S+)/(?P<stray>[^/\s,]+), '[^']+' is not in the form of topic-partition",
+        problem="stray",
+    ),
+    _rule(
+        "data-directory-incompatible",
+        "docker images are configured to store|required feature flag not enabled",
+        r"these Docker images are configured to store database data in[\s\S]{0,600}?PostgreSQL data in:\s*(?P<old_path>/\S+)|these Docker images are configured to store database data in|required feature flag not enabled! It must be enabled before upgrading",
+        problem="version",
     ),
     _rule(
         "data-directory-incompatible",
@@ -332,8 +379,10 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "file-descriptors-exhausted",
-        "file watchers|inotify",
-        r"System limit for number of file watchers reached|inotify (?:instances|watch(?:es)?)[^\n]*(?:reached|exhausted|limit)|(?:user limit|limit) on (?:the )?(?:total )?(?:number of )?inotify[^\n]*|failed to create (?:fsnotify|inotify) watcher: too many open files",
+        "file watchers|inotify|too many open files",
+        r"System limit for number of file watchers reached|inotify (?:instances|watch(?:es)?)[^\n]*(?:reached|exhausted|limit)|(?:user limit|limit) on (?:the )?(?:total )?(?:number of )?inotify[^\n]*|failed to create (?:fsnotify|inotify) watcher: too many open files|"
+        # What is opened to be watched, or to be followed, is counted apart from files.
+        r"\b(?:watch\w*|fsnotify|inotify\w*|tailers?|target manager)\b[^\n]{0,60}?(?:too many open files|EMFILE)",
         limit="inotify",
     ),
     _rule(
@@ -345,8 +394,14 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "heap-exhausted",
         "outofmemoryerror|insufficient memory for the java|could not reserve enough space",
-        r"java\.lang\.OutOfMemoryError: (?P<other_pool>Metaspace|Compressed class space|Direct buffer memory)|java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime|Could not reserve enough space for \S+ object heap",
+        r"java\.lang\.OutOfMemoryError: (?P<other_pool>Metaspace|Compressed class space|Direct buffer memory)|java\.lang\.OutOfMemoryError(?:: (?P<pool>(?!unable to create)[^\n]{3,60}))?|There is insufficient memory for the Java Runtime(?:[\s\S]{0,80}?failed to map (?P<bytes>\d+) bytes)?|Could not reserve enough space for \S+ object heap",
         runtime="Java",
+    ),
+    _rule(
+        "heap-exhausted",
+        "cuda out of memory|hip out of memory",
+        r"(?:CUDA|HIP) out of memory\.(?: Tried to allocate (?P<gpu_wanted>[\d.]+ \w+)\.)?(?: GPU (?P<gpu>\d+)(?: has a total capacity of (?P<gpu_total>[\d.]+ \w+))?)?",
+        device="GPU",
     ),
     _rule(
         "heap-exhausted",
@@ -364,6 +419,12 @@ RULES: tuple[Rule, ...] = (
         "heap-exhausted",
         "memoryerror|nomemoryerror|outofmemoryexception|out of memory|memory allocation of",
         r"^(?:numpy[\w.]*\.)?_?(?:Array)?MemoryError\b|NoMemoryError|System\.OutOfMemoryException|runtime: out of memory|fatal error: out of memory|memory allocation of \d+ bytes failed",
+    ),
+    _rule(
+        "heap-exhausted",
+        "cannot allocate memory",
+        r"runtime: cannot allocate memory|Cannot allocate memory for the buffer pool",
+        denied="is given no more memory by the system",
     ),
     _rule(
         "disk-full",
@@ -400,6 +461,17 @@ RULES: tuple[Rule, ...] = (
     ),
     # ---- files
     _rule(
+        "file-missing",
+        "failed to execute|executable file not found",
+        r"failed to execute (?P<path>[\w./-]+): No such file|exec: \\?\"(?P<path2>[^\"\\]+)\\?\": executable file not found",
+    ),
+    _rule(
+        "file-missing",
+        "pwfile|opening ",
+        r"(?i:unable to open|error opening) (?:\w+ ){0,2}(?:\w*file):? \"(?P<unopened>/[^\"\n]+)\"\.?$",
+        unsure="yes",
+    ),
+    _rule(
         "read-only-filesystem",
         "read-only file|erofs|errno 30|readonlyfilesystem",
         rf"(?i:read-only file system)(?:[: '\"@]+(?:\w+ - )?{_PATH}|, (?:\w+) [\"']{_PATH.replace('path', 'path2')})|(?:open\(\)|mkdir\(\)|[\w ]+) \"(?P<path3>/[^\"]+)\" failed \(30|"
@@ -407,12 +479,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "permission-denied",
-        "permission denied|eacces|not writable|unable to write to the backend|errno 13|accessdenied|access denied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
+        "permission denied|eacces|iptables|ip6tables|not writable|unable to write to the backend|errno 13|accessdenied|access denied|is denied|operation not permitted|eperm|permissiondenied|errno 1]",
         rf"npm (?:ERR!|error) code EACCES[\s\S]{{0,200}}?npm (?:ERR!|error) path (?P<path15>/\S+)|\[Errno (?:13|1)\] (?:Permission denied|Operation not permitted): [\"']{_FILE}|(?:EACCES|EPERM): (?:permission denied|operation not permitted), (?P<operation>\w+) [\"'](?P<path2>[^\"']+)|"
         rf"(?:open|mkdir|unlink|stat|create|chdir|chmod|chown|rename|lstat|fork/exec|read|write) (?P<path3>/[^\s:]+): (?:permission denied|operation not permitted)|"
         rf"[\"'‘](?P<path4>[^\"'’\n]+)[\"'’][^\n]{{0,30}}\((?:13|1): (?:Permission denied|Operation)|(?P<path5>/[^\s():]+) \(Permission denied\)|AccessDeniedException: (?P<path6>/\S+)|"
         rf"Access to the path '(?P<path7>[^']+)' is denied|(?:Permission denied|Operation not permitted) @ \w+ - (?P<path8>\S+)|"
-        rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|AccessDeniedException\[(?P<path13>/[^\]]+)\]|handle-open: open: Operation not permitted|"
+        rf"(?:[\w.+-]+: )*(?:line \d+: )?(?:\d+: )?(?:can't [a-z ]+|cannot [a-z ]+|could not [a-z ]+)?[\"'‘]?(?P<path9>\.?/[^\s:\"'’]+)[\"'’]?: (?i:permission denied|operation not permitted)|AccessDeniedException\[(?P<path13>/[^\]]+)\]|handle-open: open: Operation not permitted|ip6?tables[\w-]*:? [^\n]*(?:initiali[sz]e [\w ]*table|you must be root)[^\n]*|"
         rf"(?:[Ff]ailed to open stream|Can't open [^\n]*?): [Pp]ermission denied|PermissionDenied|(?i:permission denied)(?! \(publickey| for (?:table|relation|schema|database|sequence|function|view))|(?:failed )?(?P<switch>setgroups|initgroups|set[re]*[ug]id|setres[ug]id|switching to|chroot|capset|cap_set_proc|set_?caps?)\b[^\n]{{0,60}}?(?i:operation not permitted)|\bE(?:ACCES|PERM)\b|(?P<path10>/[^\s'\":]+)['\"]?: (?:eacces|eperm)\b|\b(?:eacces|eperm)\b|directory '(?P<path11>/[^']+)' is not writable|(?P<path12>/[\w./-]+)['\"]? is not writable|Unable to write to the backend|(?i:file access denied|access to file denied)(?:: ?(?P<path14>/\S+))?",
     ),
     # Without an errno: most often a right, so it is said with less weight.
@@ -463,7 +535,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "module-missing",
         "cannot find module|cannot find package|err_module_not_found|module_not_found|could not locate the|could not load the",
-        r"Cannot find module '(?P<module>[^']+)'|Cannot find package ['\"](?P<module2>[^'\"]+)['\"] (?:imported )?from|Can't resolve '(?P<module3>[^']+)'|[Cc]ould not locate the (?P<module4>Query Engine|bindings file)|Could not load the \"(?P<module5>[\w@/-]+)\" module",
+        r"Cannot find module '(?P<module>[^']+)'|Cannot find package ['\"](?P<module2>[^'\"]+)['\"] (?:imported )?from|Can't resolve '(?P<module3>[^']+)'|[Cc]ould not locate the (?P<module6>Query Engine for runtime \"[\w.-]+\")|[Cc]ould not locate the (?P<module4>Query Engine|bindings file)|Could not load the \"(?P<module5>[\w@/-]+)\" module",
         language="Node.js",
     ),
     _rule(
@@ -560,6 +632,12 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "environment-variable-missing",
+        "could not resolve substitution|missing value for field",
+        r"Could not resolve substitution to a value: \$\{\??(?P<variable>[A-Z][A-Z0-9_]+)\}|missing value for field (?P<variable2>[a-z]\w*)",
+        upper="yes",
+    ),
+    _rule(
+        "environment-variable-missing",
         "could not resolve placeholder|the config property",
         r"Could not resolve placeholder (?:'|\$\{)(?P<variable>[\w.\-]+)(?:' in value|\})|The config property (?P<variable2>[\w.\-]+) is required but it could not be found",
         upper="yes",
@@ -571,8 +649,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "environment-variable-missing",
-        "secret_key_base|application encryption key|notpresent|environment variable not found|postgres_password|_root_password|secret_key setting",
-        r"Missing `(?P<variable>secret_key_base)`|You must specify (?P<variable2>POSTGRES_PASSWORD)|(?:as an environment variable|specify one of)[^\n]*:?\s*\n?\s*-? (?P<variable3>(?:MYSQL|MARIADB)_ROOT_PASSWORD)|The (?P<variable4>SECRET_KEY) setting must not be empty|"
+        "secret_key_base|application encryption key|notpresent|environment variable not found|postgres_password|_root_password",
+        r"Missing `(?P<variable>secret_key_base)`|You must specify (?P<variable2>POSTGRES_PASSWORD)|(?:as an environment variable|specify one of)[^\n]*:?\s*\n?\s*-? (?P<variable3>(?:MYSQL|MARIADB)_ROOT_PASSWORD)|"
         rf"{_V.replace('variable', 'variable5')}[^\n]*: (?:NotPresent|environment variable not found)|(?P<laravel>No application encryption key has been specified)|(?:NotPresent|environment variable not found)",
         upper="yes",
     ),
@@ -605,6 +683,11 @@ RULES: tuple[Rule, ...] = (
         "connection refused|econnrefused|connection to |refused. check|reach database server|connectionrefused|actively refused|could not be established. broker|can't connect to mysql|can't connect to local|connectexception|couldn't connect to server|econnreset by",
         r"(?i:connection refused)|Can't reach database server at `?(?P<host2>[\w.-]+)`?:`?(?P<port2>\d+)|\bE?CONNREFUSED\b|ConnectionRefused|\beconnrefused\b|Connection to (?P<host3>[\w.-]+):(?P<port3>\d+) refused|actively refused|Connection to node -?\d+ \((?P<host>[\w.-]+)/[\d.]+:(?P<port>\d+)\) could not be established|Can't connect to (?:local )?(?:MySQL|MariaDB|server)[^\n]*\((?:2|111|115)\b|"
         r"curl: \(7\)[^\n]*|no connection could be made",
+    ),
+    _rule(
+        "dependency-timed-out",
+        "still connecting",
+        r"Still connecting\"? (?:to )?(?:address=)?\"?unix://(?P<socket>/[^\s\"]+)",
     ),
     _rule(
         "dependency-timed-out",
@@ -641,6 +724,7 @@ RULES: tuple[Rule, ...] = (
         r"unknown shorthand flag: '\w' in (?P<argument9>-\w+)|invalid (?:value|argument) [\"'](?P<value>[^\"']*)[\"'] for (?:[\"'](?P<argument10>-*[\w, <>=-]+)[\"']|flag (?P<argument11>-[\w-]+))|Unrecognized VM option '(?P<argument12>[^']+)'|Invalid (?:maximum|initial) heap size: (?P<argument13>\S+)|argument (?P<argument14>[\w/-]+): (?:invalid|expected)[^\n]*|"
         r"[Uu]nexpected extra arguments? \((?P<argument15>[^)]+)\)|Missing (?:option|argument) '(?P<missing3>[^']+)'|Found argument '(?P<argument16>[^']+)' which wasn't expected",
     ),
+    _rule("bad-arguments", "required --", r"[Rr]equired (?P<missing>--[a-z][\w-]+)"),
     _rule("bad-arguments", "missing script", r"Missing script: ?[\"']?(?P<missing>[\w:.-]+)"),
     _rule(
         "bad-arguments",
@@ -657,7 +741,7 @@ RULES: tuple[Rule, ...] = (
     _rule(
         "configuration-invalid",
         "fatal config file error|bad directive|reading the configuration file",
-        r"FATAL CONFIG FILE ERROR[^\n]*(?!(?:\n[^\n]*){1,4}Can't resolve)\n(?:[^\n]*\n)?(?:>>> '(?P<problem>[^'\n]+)')?|Bad directive or wrong number of arguments",
+        r"FATAL CONFIG FILE ERROR[^\n]*(?!(?:\n[^\n]*){1,4}Can't resolve)\n(?:[^\n]*\n)?(?:>>> '(?P<setting>[^'\n]+)')?|Bad directive or wrong number of arguments",
         program="redis",
     ),
     _rule(
@@ -673,8 +757,19 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "configuration-invalid",
+        "could not resolve substitution|declared setting with name|missing required|missing field `",
+        r"Could not resolve substitution to a value: \$\{\??(?P<setting>[a-z][\w.-]+)\}|No declared setting with name: (?P<setting2>[\w.]+)|[Mm]issing required (?:config(?:uration)? )?(?:setting|option|parameter|property|key|field)s?:? [\"'`]?(?P<setting3>[a-zA-Z][\w.-]+)|missing field `(?P<setting4>\w+)`",
+    ),
+    _rule(
+        "configuration-invalid",
+        "header",
+        r"InvalidHeader: [^\n]*|invalid header field value[^\n]*|[Ii]nvalid character in header content[^\n]*|failed to parse header value",
+        header="header",
+    ),
+    _rule(
+        "configuration-invalid",
         "syntax error on line|parsing [|failed to bind properties|configexception|improperlyconfigured|missing required configuration|jsondecodeerror|in json at|invalid character|is not valid json|unexpected end of json|config file",
-        r"Syntax error on line (?P<at>\d+) of (?P<path>\S+):|parsing \[(?P<path2>[^:\]]+):(?P<at2>\d+)\][^\n]*|Failed to bind properties under '(?P<setting>[\w.\[\]-]+)'|ConfigException: (?:Missing required configuration \"(?P<setting2>[\w.]+)\"|Invalid value (?P<value>\S+) for configuration (?P<setting3>[\w.]+))?|ImproperlyConfigured: [^\n]*|"
+        r"Syntax error on line (?P<at>\d+) of (?P<path>\S+):|parsing \[(?P<path2>[^:\]]+):(?P<at2>\d+)\][^\n]*|Failed to bind properties under '(?P<setting>[\w.\[\]-]+)'|ConfigException: (?:Missing required configuration \"(?P<setting2>[\w.]+)\"|Invalid value (?P<value>\S+) for configuration (?P<setting3>[\w.]+))?|ImproperlyConfigured: (?:The (?P<setting4>[A-Z_]+) setting )?[^\n]*|"
         r"JSONDecodeError: [^\n]*|Unexpected token [^\n]* JSON[^\n]*|Expected [^\n]* in JSON at position[^\n]*|invalid character '[^\n]*' (?:looking for|after|in)[^\n]*|is not valid JSON|[Uu]nexpected end of JSON input",
     ),
     _rule(
@@ -685,8 +780,8 @@ RULES: tuple[Rule, ...] = (
     ),
     _rule(
         "configuration-invalid",
-        "configuration setting found for key|unknown|unrecogni|undefined receiver|no setting|not registered|datasource|driver class|field not found|[pool|wrong number of arguments",
-        r"(?i:(?:unknown|unrecogni[sz]ed|unsupported) (?:config(?:uration)? (?:file )?)?(?:variable|keyword|directive|setting|parameter|property|section|key|driver|backend|provider|dialect|block type)s?):? ?[\"'`]*(?P<setting>[\w./-]+)?|"
+        "configuration setting found for key|was not used|validation of [|unknown|unrecogni|undefined receiver|no setting|not registered|datasource|driver class|field not found|[pool|wrong number of arguments",
+        r"[Cc]onfiguration property '(?P<setting4>[\w.-]+)' (?:was not used|is not \w+)|config validation of \[[^\n]*|(?i:(?:unknown|unrecogni[sz]ed|unsupported) (?:config(?:uration)? (?:file )?)?(?:variable|keyword|directive|setting|parameter|property|section|key|driver|backend|provider|dialect|block type)s?):? ?[\"'`]*(?P<setting>[\w./-]+)?|"
         r"[Nn]o configuration setting found for key '(?P<setting3>[^']+)'|undefined receiver[^\n]*|there is no setting with that name|(?<!\w)\w*(?i:driver|provider|plugin|backend|dialect|adapter)\w* (?:is )?not registered(?:: (?P<value>\S+))?|Failed to configure a DataSource[^\n]*|"
         r"Failed to determine (?:a suitable|the) (?:driver class|\w+ dialect)|(?<!from flags: )field not found, node: (?P<setting2>\w+)|\[pool (?:[\w.-]+)\] (?P<problem>[^\n]+)",
     ),
@@ -750,10 +845,21 @@ _ENDPOINTS = tuple(
         r"(?<![\w.])(?P<host>\d+\.\d+\.\d+\.\d+|localhost|[a-z][a-z0-9-]*(?:\.[a-z0-9-]+)*|\[?::1\]?):(?P<port>\d{2,5})\b(?!:\d)(?!-\d)",
     )
 )
+# Where one may read more: nothing that the program connects to.
+_LINK = lazy(
+    r"(?:www|docs?|help|support|learn|developers?|wiki|errors?|aka|go|pris|rd|bit)\.[a-z]|(?:github|stackoverflow)\.com|"
+    r"[\w.:-]+/(?:[\w-]+/)*(?:docs?|wiki|help|manual|errors?|release-notes|issues)/"
+)
+_REQUEST = lazy(r"(?i)\b(?:get|post|put|patch|head|delete|url|connect(?:ing)? to|dial):? [\\\"']*$")
 _ASKED = lazy(
     r"\b(?:Get|Post|Put|Patch|Head|Delete) \\?\"http(?P<tls>s?)://(?P<host>[A-Za-z][\w.-]*)(?::(?P<port>\d+))?[/?\\\"]"
 )
 _NUMBER = lazy(r"^(?:\d{1,3}\.){3}\d{1,3}$")
+_DISLIKED = lazy(
+    r"no such field: '?[\w.-]+'?|field \w+ not found in type [\w.]+|undefined receiver [\\\"]*[\w.-]+[\\\"]*|"
+    r"(?i:unrecogni[sz]ed|unknown|invalid) (?:directive|field|key|option|property|command|setting|section|block)s?:? [\"'`\\]*[\w./-]+[\"'`]?|"
+    r"cannot unmarshal[^\n;]{0,70}|(?:did not|could not) find expected [^\n;]{0,50}|mapping values are not allowed|found character that cannot start any token"
+)
 _OBJECT_FIELDS = lazy(r"^\s+(?P<key>address|hostname|host|port): ?'?(?P<value>[\w.:-]+)'?,?\s*$")
 _CONNECTS = frozenset(
     {
@@ -792,6 +898,8 @@ _SUFFIX = lazy(
     r"\.(?:py|js|ts|tsx|jsx|go|rb|java|scala|groovy|clj|php|rs|cs|fs|vb|c|cc|cpp|hpp|mjs|cjs|kts?|exs?|erl|hs|swift|"
     r"conf|ya?ml|json|toml|lua|so|h|pl|pm)$"
 )
+# A variable with which one agrees to a licence.
+_ACCEPTS = lazy(r"(?i)accept\w*(?:eula|licen[sc]e)|(?:eula|licen[sc]e)\w*accept")
 # A variable that is named as a way to have something else.
 _OFFERED = lazy(
     r"(?i)\bif (?:you|this|that)\b[^.]*\b(?:want|wish|intend|intended|like|would|prefer|need to force)\b|"
@@ -808,7 +916,7 @@ _MAY_BE = lazy(
 # A value that cannot be read is as often input as configuration: its entry, or the pod, must say that it is the latter.
 _BARE = lazy(
     r"strconv\.\w+: parsing|NumberFormatException|invalid literal for int|JSONDecodeError|"
-    r"Unexpected token|Expected [^\n]* in JSON|invalid character '|is not valid JSON|nexpected end of JSON"
+    r"Unexpected token|missing field `|Expected [^\n]* in JSON|invalid character '|is not valid JSON|nexpected end of JSON"
 )
 _OF_CONFIGURATION = lazy(
     r"(?i:environ|getenv|\benv\b|process\.env|config|settings?\b|propert|option|\bflags?\b|argument|parameter|"
@@ -817,6 +925,7 @@ _OF_CONFIGURATION = lazy(
 )
 _EMULATED = lazy(r"qemu-\w+(?:-static)?: ")  # a program of another architecture: no fault of its files
 _MOST, _LAST_LINES, _AROUND = 30, 12, 8
+_TIME, _COPIES = 30, 3  # characters before the message, and how often the same one is looked at
 
 
 @lru_cache(maxsize=128)
@@ -826,7 +935,7 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
     """What the rules see in lines that were read; of noise nothing. In the order of the rules."""
-    kept = _worth(lines)
+    kept, repeated = _once(_worth(lines))
     text = "\n".join(line.text for line in kept)
     lower = text.lower()
     starts = [0]
@@ -842,21 +951,44 @@ def meanings(lines: Sequence[Line]) -> Iterator[Meaning]:
             line = kept[index]
             if line.weight != NOISE and not _calm(line, kept) and not _EMULATED.match(line.text):
                 values = _attributes(rule, found, kept, index)
-                if rule.what == "environment-variable-missing":
-                    if _OFFERED.search(line.text):
-                        continue
-                    if _MAY_BE.search(line.text) or _is_plain_word(
-                        values.get("variable", ""), f"{found[0]} {line.text}"
-                    ):
-                        values = {**values, "unsure": "yes"}
                 if rule.what == "configuration-invalid" and _BARE.search(found[0]):
                     values = values if _configures(kept, index) else {**values, "bare": "yes"}
-                yield Meaning(rule.what, line, values)
+                for each in (*repeated.get(line.number, ()), line):
+                    if rule.what == "environment-variable-missing":
+                        yield from _variable_missing(each, found[0], values)
+                    else:
+                        yield Meaning(rule.what, each, values)
+
+
+def _variable_missing(line: Line, found: str, values: Mapping[str, str]) -> Iterator[Meaning]:
+    """A variable that is not set: that of a licence is another matter, one that may be set is none."""
+    name = values.get("variable", "")
+    if _ACCEPTS.search(name):
+        yield Meaning("license-rejected", line, {**values, "accept": "accepted"})
+    elif not _OFFERED.search(line.text):
+        unsure = _MAY_BE.search(line.text) or _is_plain_word(name, f"{found} {line.text}")
+        yield Meaning("environment-variable-missing", line, {**values, "unsure": "yes"} if unsure else values)
 
 
 def _is_plain_word(name: str, entry: str) -> bool:
     """Whether a name may as well be a word in capitals, and nothing beside it says that it is a variable."""
     return name.isupper() and "_" not in name and not _OF_ENVIRONMENT.search(entry)
+
+
+def _once(lines: list[Line]) -> tuple[list[Line], Mapping[int, list[Line]]]:
+    """The lines without what later ones repeat, and by the number of the one that stands for them those."""
+    seen: dict[str, list[Line]] = {}
+    kept: list[Line] = []
+    repeated: dict[int, list[Line]] = {}
+    for line in reversed(lines):
+        words = line.text[_TIME:] if len(line.text) > 2 * _TIME else line.text
+        same = seen.setdefault(words, [])
+        if len(same) < _COPIES or len(words) < _TIME:
+            same.append(line)
+            kept.append(line)
+        else:
+            repeated.setdefault(same[-1].number, []).insert(0, line)
+    return kept[::-1], repeated
 
 
 def _worth(lines: Sequence[Line]) -> list[Line]:
@@ -905,6 +1037,9 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
     for key, value in found.groupdict().items():
         if value is None:
             continue
+        if key == "line_feed":
+            values[key] = "line feed"
+            continue
         numbered = _NUMBERED.match(key)
         values.setdefault(
             numbered[1] if numbered else key,
@@ -912,15 +1047,27 @@ def _attributes(rule: Rule, found: re.Match[str], lines: Sequence[Line], index: 
             if key == "problem"
             else value.strip().lstrip("\"'`,;").rstrip("\"'`.,;").rstrip(":"),
         )
+    if '"' in values.get("module", ""):
+        values["module"] = values["module"].replace('"', "")
     values = plausible(values)
     if rule.what in _CONNECTS:
         _endpoint(values, lines, index)
         values = _by_name(plausible(values), lines[index].text)
+    if rule.what == "configuration-invalid" and not (values.keys() & {"problem", "setting"}):
+        values["problem"] = _complained(lines, index)
     if values.pop("upper", "") and values.get("variable"):
         values["variable"] = re.sub(r"[.-]", "_", values["variable"]).upper()
     if values.pop("laravel", ""):
         values["variable"] = "APP_KEY"
     return {key: value for key, value in values.items() if value}
+
+
+def _complained(lines: Sequence[Line], index: int) -> str:
+    """What exactly a program does not like in its configuration, as the entry ends or the next lines begin."""
+    for one in lines[index : index + 3]:
+        if found := _DISLIKED.search(one.text):
+            return found[0].replace('\\"', '"').strip().rstrip(".,;:\\")
+    return ""
 
 
 def _by_name(values: dict[str, str], text: str) -> dict[str, str]:
@@ -939,6 +1086,18 @@ def address_in(line: Line) -> dict[str, str]:
     return plausible(values)
 
 
+def _no_peer(text: str, found: re.Match[str]) -> bool:
+    """Whether an address is the near end of a connection, who called, or where one may read more."""
+    if text.startswith("->", found.end()):
+        return True
+    host = found.start("host") if "host" in found.re.groupindex else -1
+    if host < 0:
+        return False
+    if "://" in found[0] and _LINK.match(text[host:]) and not _REQUEST.search(text[: found.start()]):
+        return True
+    return bool(_CALLER.search(text[:host][-24:]))
+
+
 def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None:  # noqa: C901
     """Adds host and port from the line itself, then from the entry around it."""
     address = values.pop("address", "")
@@ -955,9 +1114,7 @@ def _endpoint(values: dict[str, str], lines: Sequence[Line], index: int) -> None
         for pattern in _ENDPOINTS:
             for found in pattern.compiled.finditer(line.text):
                 groups = found.groupdict()
-                if line.text.startswith("->", found.end()):  # the near end of a connection
-                    continue
-                if groups.get("host") and _CALLER.search(line.text[: found.start("host")][-24:]):
+                if _no_peer(line.text, found):
                     continue
                 if groups.get("socket"):
                     values.setdefault("socket", groups["socket"])

@@ -31,7 +31,7 @@ _FRAME = lazy(
     |\tfrom\ |\s+from\ \S+:\d+:in|\#\d+\ |\s*\#\d+\ |Stack\ trace:|\s+thrown\ in\ |goroutine\ \d+
     |\t/?\S+\.go:\d+|\S+\(.*\)$(?<!\.\))|created\ by\ |\s+\d+:\s+(?:0x)?[\w:<{]+|note:\ run\ with|note:\ Some\ details
     |stack\ backtrace:|\s+\|?\s*[\^~]+\s*$|Require\ stack:|-\ /|Node\.js\ v\d|exit\ status\ \d
-    |\s*---\ End\ of|Thrown\ at:|\[signal\ |\s*[{}\[\]()]+,?;?\s*$""",
+    |\s*---\ End\ of|\d+\.\ [\w:~<(].*(?:\)|@\ 0x[\da-f]+)\s*$|Thrown\ at:|\[signal\ |\s*[{}\[\]()]+,?;?\s*$""",
     re.VERBOSE,
 )
 _PYTHON_END = lazy(
@@ -58,13 +58,13 @@ _FATAL = lazy(
     re.VERBOSE,
 )
 _ERROR = lazy(
-    r"\b(?:ERROR|SEVERE|ERR|Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
-    r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR|(?:^|: )\S*:? ?(?:not found|command not found)$"
+    r"\b(?:ERROR|SEVERE|ERR|(?<!Client )(?<!Server )Error|E\d{4} \d\d:)\b|\[(?:error|err|ERR|Error)\]|\blevel=(?:error|err)\b|<Error>|^fail:|"
+    r"\blvl=(?:eror|error)\b|\[0?;?3?1?m?ERROR|line \d+: +\d+ Killed\b|\bSIGKILL\b|(?:^|: )\S*:? ?(?:not found|command not found)$"
 )
 _WEAK = lazy(
     r"(?i)\b(?:fail(?:ed|ure|s)?|cannot|can't|could not|couldn't|unable to|denied|refused|timed out|timeout|invalid|"
     r"missing|not found|no such|unknown|unrecognized|error|exception|abort(?:ed|ing)?|illegal|forbidden|unexpected|"
-    r"must (?:be|set|have|provide|specify)|is required|required|not set|already (?:running|in use|exists|locked)|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
+    r"must (?:be|set|have|provide|specify)|not (?:valid|allowed|supported)|mismatch(?:ing)?|is required|required|not set|already (?:running|in use|exists|locked)|not permitted|exhausted|exceeded|usage:)\b|EACCES|ENOENT|ECONN"
 )
 _CALM = lazy(
     r"\b(?:INFO|DEBUG|TRACE|NOTICE|VERBOSE|WARN|WARNING|Warning|I\d{4} \d\d:|W\d{4} \d\d:)\b|"
@@ -73,7 +73,7 @@ _CALM = lazy(
     r"^(?:info|dbug|trce|warn):|^\d+:[A-Z] .* [*-] "
 )
 _NOISE = lazy(
-    r"(?i)TLS handshake error|deprecat|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
+    r"(?i)TLS handshake error|deprecat(?![^\n]*(?:cannot|can't|refus))|\bno errors?\b|\b0 errors?\b|errors?[=: ]+0\b|\bfailed[=: ]+0\b|"
     r"experimental feature|\"(?:GET|HEAD|POST|PUT|DELETE|PATCH|OPTIONS) \S+ HTTP/|error[_-]?logs?\b|"
     r"<0\.\d+\.\d+> +(?:crasher|initial call|pid|registered_name|ancestors|message_queue_len|messages|links|dictionary|"
     r"trap_exit|status|heap_size|stack_size|reductions|neighbours|supervisor|errorContext|offender|in function|in call from)\b|"
@@ -91,9 +91,27 @@ _FOLLOWS = lazy(
     r"^\s*(?:throw|raise)\b|configuration file \S+ test failed|Server startup failed|Unit entered failed|"
     r"^Failed to (?:start|run|launch) (?:the )?(?:app\w*|server|service)\.?$|Sleeping|retry in|will retry|retrying|"
     r"^Emitted 'error' event on |Plugin '\w+' (?:init function returned error|registration as a STORAGE ENGINE failed)|"
-    r"Plugin initialization aborted|Unknown/unsupported storage engine|^Usage:|^usage:|stopp(?:ed|ing)\b|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
-    r"line \d+: +\d+ (?:Aborted|Segmentation fault|Killed)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed$|[Ee]rrors? (?:\(s\) )?found in configuration|"
-    r"\bBOOT FAILED$|^[A-Z][\w ]{3,30} failed to start\.?$|(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating"
+    r"Plugin initialization aborted|Unknown/unsupported storage engine|^Usage:|^usage:|stopp(?:ed|ing)\b(?! leading)|terminating\b.{0,20}$|[Gg]oodbye|Context initialization failed|"
+    r"line \d+: +\d+ (?:Aborted|Segmentation fault)|did not exit normally|waiting for caches to sync|^Process finished|returned (?:a )?non-zero|MaxRetriesPerRequestError|\bReason: (?:App|Worker) failed|[Ii]nitiali[sz]ation failed\.?$|[Ee]rrors? (?:\(s\) )?found in configuration|"
+    r"\bBOOT FAILED$|^[A-Z][\w ]{3,30} failed to start\.?$|(?:cannot|could not|failed to|unable to) (?:load|read|parse|post process) (?:the )?config(?:uration)?(?: file)?(?:\.|: \S+\. .*)?$|^\s*\^|Kernel pid terminated|Crash dump is being written|init terminating|"
+    # What only sums up, or points back to, what was said before.
+    r"\bfailed: -?\d+$|\bfailed services\b|[Ee]rror running application\b|failed to load all \w+|\bexit(?:ed)? with (?:\w+ ){1,2}error\b|"
+    r"[Ss]ee (?:the )?(?:root cause|(?:stack ?)?trace|errors?|logs?|output) above|root cause above|"
+    r"<0\.\d+\.\d+>\s+exception (?:exit|error|throw)\b|Error during startup: \{error,\w+\}|because it depends on \w|: context cancell?ed\"?$|\bdrain(?:ing|ed)?\b.{0,40}(?:deadline|timed? ?out|fail|cancel)|"
+    r"use of closed (?:network )?connection|Server closed$|\b(?:is|was|already) closed\.?$|^Failed to initialize (?:\w+ ){1,3}[Ee]ngine\.?$|"
+    r"^=+ .* =+$|"
+    r"^(?:\w+ ){1,2}failed\.?$|^(?:See|Try|Run) ['\"`]?[\w ./-]+ --?h(?:elp)?\b"
+)
+# What goes wrong because something else did: it never is the root, wherever it stands.
+_CONSEQUENCE = lazy(
+    r"Unable to determine Dialect without JDBC metadata|Could not obtain connection to query metadata|"
+    r"\bworkers?\b.{0,30}\bexited unexpectedly|root cause above"
+)
+_CONSEQUENCES = ("JDBC metadata", "query metadata", "exited unexpectedly", "root cause above")
+# What a program cannot send of its own measurements: nobody waits for those.
+TELEMETRY = lazy(
+    r"(?i)\b(?:otel|otlp|opentelemetry|jaeger|zipkin|statsd|sentry|datadog|dd-agent|telemetry|newrelic|"
+    r"(?:span|trace|metric)s? ?export\w*|export\w* (?:span|trace|metric)s?|pushgateway)|/v1/(?:traces|metrics)\b"
 )
 # What npm says of a script that failed, beside the reason of its own that it may have.
 _NPM = ("npm ERR!", "npm error")
@@ -105,11 +123,19 @@ _NPM_FORM = lazy(
 _NPM_REASON = lazy(
     r"(?i)\bcan only\b|\bmissing\b|not found|could not|cannot|unable|invalid|failed,? reason|conflict|\bmust\b"
 )
+# A message that is nothing but a code, which the next line explains.
+_CODE = lazy(r"^(?:[Ee]rror:? )?\[?[A-Z]{1,8}[-_]?\d{3,6}\]?\.?$")
+# An entry of klog with its error as a field.
+_KLOG = lazy(
+    r'[IWEF]\d{4} [\d:.]+\s+\d+ \S+\] "(?P<message>(?:[^"\\]|\\.)+)" (?:[\w./-]+=\S+ )*?err="(?P<error>(?:[^"\\]|\\.)+)"'
+)
 _LOGFMT = lazy(r"\b(?:level|lvl)=\w+ ")
 _LOGFMT_WORDS = lazy(r"\b(?:msg|message|err|error)=\"((?:[^\"\\]|\\.)+)\"")
 # What loggers write before the message.
 _HEAD = lazy(
-    r"""[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w./-]+:\d+\]\s*
+    r"""\[\d{4}-\d\d-\d\d\ \d\d:\d\d:\d\d\.\d+\](?:\[\w+\]){2,3}\ (?:\[\S+:\d+\]\ )?|\[[A-Z]+\]\[\d+\]\ \S+\ \d+:\ |(?:[A-Z]+\ )?\d\d-\d\d\ \d\d:\d\d:\d\d\ \[\S+:\d+\]\s
+    |\[\d\d-[A-Z][a-z]{2}-\d{4}\ \d\d:\d\d:\d\d\]\ |\d+:[A-Z]\ \d\d\ [A-Z][a-z]{2}\ \d{4}\ \d\d:\d\d:\d\d\.\d+\ [\#*.-]\s
+    |[IWEF]\d{4}\ \d\d:\d\d:\d\d\.\d+\s+\d+\ [\w./-]+:\d+\]\s*
     |\[?\d{4}[-/]\d\d[-/]\d\d[T\ ]\d\d:\d\d:\d\d(?:[.,]\d+)?(?:Z|\ ?(?:UTC|GMT)|\ ?[+-]\d\d:?\d\d)?\]?(?:\s*\|\s*|:?\s+)
     |\[?\d\d:\d\d:\d\d(?:[.,]\d+)?\]?\s+|\[\d+\]:?\s+|\d:\s+(?=[A-Za-z])|\d+\#\d+:\s+|<0\.\d+\.\d+>\s+|\d+\ ---\ \[[^\]]*\]\s+\S+\s+:\s+
     |npm\ (?:ERR!|error)\s+|what\(\):\s+|/\S+:\d+:in\ [`'][^`']*':?\s+(?=\S)|\[\s*\d+\.\d+s\]\s+|ThreadId\(\d+\)\s+
@@ -117,7 +143,7 @@ _HEAD = lazy(
     re.VERBOSE,
 )
 _AFTER_HEAD = lazy(
-    r"""\[?(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|error|fatal|critical|Server|MY-\d+|InnoDB|WARN(?:ING)?|warning)\]?:?(?:\s+==>|\s*\|)?\s+
+    r"""(?:\[?(?:ERROR|FATAL|CRITICAL|SEVERE|PANIC|Server|MY-\d+|InnoDB|WARN(?:ING)?)\]?:?|\[(?:error|fatal|critical|warning)\]:?|(?:error|fatal|critical|warning):)(?:\s+==>|\s*\|)?\s+
     |CORE\ \|\s+|\([\w./-]+(?::\d+[^()]*)?\)\s*\|?\s+|\[[a-z][\w$]*(?:\.[\w$]+)+\]\s+|\d+\s+(?=\[)""",
     re.VERBOSE,
 )
@@ -126,13 +152,17 @@ FAREWELL = lazy(
     r"(?i)(?<=\w)[,;.!] (?:now )?(?:stopping|exiting|aborting|terminating|quitting|shutting down)\b.{0,20}$"
 )
 _BARE = lazy(r"[\[<(][^\])>]*[\])>]|[\d:.,+TZ-]+|\b(?:ERROR|SEVERE|FATAL|Error|error|main)\b|-+")
+_SENDING = lazy(
+    r"(?i)\b(?:export|flush|send|sent|report|upload|push|post|collector|dial)|ECONN|refused|\bunavailable\b"
+)
 _RECOVERED = lazy(
     r"(?i)\b(?:re)?connected (?:to|successfully)|connection (?:re-?)?established|succeeded|successfully connected|"
-    r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready"
+    r"connection restored|\brecovered\b|retry (?:ok|succeeded)|ready to accept connections|now ready|"
+    r"\b(?:re-?authenticated|logged in|(?:token|credential|session|certificate|lease)s? (?:was |were |is |has been )?(?:refreshed|renewed|obtained|acquired|issued))\b"
 )
 # What a complaint reads like after which the program goes on.
 _GOES_ON = lazy(
-    r"(?i)(?<!is )(?<!are )(?<!was )\bdisabl(?:ed|ing)\b|us(?:e|es|ing) (?:the )?defaults?|default(?:s|ing) to|\bcontinu(?:e|ing)\b|\bignor(?:ed|ing)\b|"
+    r"(?i)(?<!is )(?<!are )(?<!was )\bdisabl(?:ed|ing)\b|us(?:e|es|ing) (?:the )?defaults?|default(?:s|ing) to|(?<!to )(?<!not )(?<!can't )\bcontinu(?:e|ing)\b|\bignor(?:ed|ing)\b|"
     r"skipp(?:ed|ing)\b|fall(?:ing|s)? ?back|\boptional\b|\bproceeding\b|, trying \w|running (?:in )?(?:community|degraded|limited)"
 )
 _GOING = (
@@ -163,12 +193,15 @@ _HELP = lazy(
     r"^(?:Usage|usage|USAGE)\b[^:]*:|^(?:Flags|Options|(?:Available |Global )?(?:Commands|Flags|Options)|Examples):$"
 )
 _RUST_HEAD = lazy(r" panicked at .*:$")
-_WORKED = ("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready")
-_CAUSED = lazy(r"^\s*(?:Caused by|\[?CAUSED BY\]?): ?")
+_WORKED = (
+    *("onnect", "succeeded", "successfully", "restored", "ecovered", "etry", "ready"),
+    *("uthenticated", "ogged in", "refreshed", "renewed", "obtained", "acquired", "issued"),
+)
+_CAUSED = lazy(r"^\s*(?:[Cc]aused by|\[?CAUSED BY\]?): ?")
 # An error that was printed as a value: its name and message in brackets.
 _INSPECTED = lazy(r"^\[(?:[A-Z]\w*)?(?:Error|Exception)\w*: .+\]$")
 # What stands before the words of an entry that is printed as a list or in a box.
-_LIST = lazy(r"^(?:[|*•>] ?)+")
+_LIST = lazy(r"^(?:[|*•>│┃╷╵] ?)+")
 _INNER = lazy(r"^ +---> ")
 _PANICS = ("panic: ", "fatal error: ")
 _JOINS = (
@@ -227,6 +260,7 @@ _TRIGGERS = (
         "unbound",
         "bad ",
         "interrupt",
+        "kill",
     ),
     *(
         "exit",
@@ -335,6 +369,7 @@ _LEVEL_KEYS = (
     "Level",
 )
 _MESSAGE_KEYS = ("message", "msg", "@m", "@mt", "event", "Message", "text", "short_message", "body")
+_TRACE_KEYS = ("stacktrace", "stack", "stack_trace", "error.stack_trace", "errorVerbose")
 _ERROR_KEYS = (
     "error",
     "err",
@@ -420,6 +455,8 @@ def without_head(text: str) -> str:
     if _LOGFMT.search(rest):
         said = [found[1].replace('\\"', '"') for found in _LOGFMT_WORDS.compiled.finditer(rest)]
         return ": ".join(said) or rest
+    if klog := _KLOG.match(rest):
+        return f"{klog['message']}: {klog['error']}".replace('\\"', '"')
     for _ in range(_HEADS):
         found = _HEAD.match(rest) or (_AFTER_HEAD.match(rest) if rest != text.strip() else None)
         if found is None:
@@ -431,7 +468,7 @@ def without_head(text: str) -> str:
 def quoted(line: Line, lines: Sequence[Line]) -> str:
     """The message of a line, with the next words where it ends in a colon."""
     text = without_head(_LIST.sub("", " ".join(line.text.split())))
-    if not text.endswith(":"):
+    if not text.endswith(":") and not _CODE.match(text):
         return text
     after = (_LIST.sub("", " ".join(one.text.split())) for one in lines if one.number > line.number)
     words = next((one for one in after if _WORDS.search(one.lower())), "")
@@ -460,6 +497,7 @@ class _State:
         self.entry = ""
         self.caught = False
         self.logged = False
+        self.told = False
         self.npm = False
         self.above = ""
         self.known: dict[str, int] = {}
@@ -476,6 +514,7 @@ class _State:
             or bool(_CAUSED.match(line))
             or _is_frame(line)
             or self.logged
+            or self.told
             or (line.startswith(_NPM) and self.npm)
         )
         self.npm = line.startswith(_NPM)
@@ -505,6 +544,8 @@ class _State:
             return NOISE
         raised = bool(_RAISED.match(line))
         self.logged = raised and bool(_JVM.match(line)) and bool(_level_of(above))
+        # What an exception of a JVM says may fill several lines, up to its first frame.
+        self.told = self.logged or (self.told and not _is_frame(line) and not _level_of(line))
         if raised and _level_of(above) == "calm" and not _level_of(line):
             return WEAK
         lower = line.lower()
@@ -528,11 +569,7 @@ class _State:
         """The weight of a line by its form alone."""
         if _INSPECTED.match(line):
             return FATAL
-        if _NOISE.search(line) or not _BARE.sub("", line).strip():
-            return NOISE
-        if _says_of_others(line):
-            return NOISE
-        if _is_frame(line):
+        if _NOISE.search(line) or not _BARE.sub("", line).strip() or _says_of_others(line) or _is_frame(line):
             return NOISE
         fatal, error, calm = (
             bool(_FATAL.search(line)),
@@ -544,11 +581,11 @@ class _State:
             return PLAIN if _WEAK.search(line) else NOISE
         if line.startswith(_NPM) and not _NPM_FORM.match(line) and _NPM_REASON.search(line):
             return WEAK
-        if _FOLLOWS.search(FAREWELL.sub("", line) if fatal or error else line):
+        if _FOLLOWS.search(FAREWELL.sub("", line) if fatal or error else line) or _is_consequence(line):
             return PLAIN
         if fatal or raised or _RUBY_END.match(line):
             return FATAL
-        if error:
+        if error and not _unsent(line):
             return ERROR
         return WEAK if _WEAK.search(line) and not goes_on(line) else PLAIN
 
@@ -576,6 +613,8 @@ class _State:
         if line[:1] in " \t":
             return NOISE
         self.traceback = False
+        if _is_consequence(line):
+            return PLAIN
         return FATAL if _PYTHON_END.match(line) else None
 
     def _head(self, line: str) -> int | None:
@@ -593,7 +632,18 @@ class _State:
             return ROOT
         if line.startswith(("During handling", "The above exception")):
             return NOISE
+        if _is_consequence(line):
+            return PLAIN
         return FATAL if _CAUSED.match(line) or _INNER.match(line) else None
+
+
+def _unsent(line: str) -> bool:
+    """Whether all that went wrong is that measurements could not be sent."""
+    return bool(TELEMETRY.search(line)) and bool(_SENDING.search(line))
+
+
+def _is_consequence(line: str) -> bool:
+    return any(word in line for word in _CONSEQUENCES) and bool(_CONSEQUENCE.search(line))
 
 
 def _level_of(line: str) -> str:
@@ -639,7 +689,12 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
     level = _level(body)
     message = next((_joined(body[key]) for key in _MESSAGE_KEYS if body.get(key)), "")
     details = [_flat(body[key]) for key in _ERROR_KEYS if body.get(key)]
-    words = ": ".join(dict.fromkeys(part for part in (message, *details) if part))
+    if any(body.get(key) for key in _ERROR_KEYS if key not in _TRACE_KEYS):
+        # Where it happened adds nothing to what it was, except a cause of its own.
+        traces = [str(body[key]) for key in _TRACE_KEYS if body.get(key)]
+        bare = {_flat(one) for one in traces if not any(_CAUSED.match(line) for line in one.split("\n"))}
+        details = [one for one in details if one not in bare]
+    words = ": ".join(dict.fromkeys(part for part in (message, *details) if part)) or _nested(body)
     if not words:
         return None
     if level is None:
@@ -653,6 +708,8 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
         return words, NOISE
     if weight >= ERROR and _FOLLOWS.search(message or words) and not details:
         return words, PLAIN
+    if weight == ERROR and _unsent(words):
+        return words, PLAIN
     return words, weight
 
 
@@ -660,6 +717,17 @@ def _unwrapped(line: str) -> tuple[str, int] | None:  # noqa: PLR0911 - a decisi
 def _noisy(form: str) -> bool:
     """Whether an entry of this form, its numbers left out, is noise."""
     return bool(_NOISE.search(form))
+
+
+def _nested(body: Mapping[str, Any], depth: int = 3) -> str:
+    """The message or error that an entry keeps in an object within it."""
+    for value in body.values() if depth else ():
+        if isinstance(value, dict):
+            keys = (*_MESSAGE_KEYS, *_ERROR_KEYS)
+            here = next((str(value[key]) for key in keys if isinstance(value.get(key), str)), "")
+            if words := _nested(value, depth - 1) or (here if " " in here else ""):
+                return " ".join(words.split())
+    return ""
 
 
 def _level(body: Mapping[str, Any]) -> str | None:
@@ -752,7 +820,7 @@ def _roots(lines: list[Line]) -> list[Line]:
     """Of a chain of ``Caused by`` the last one, of ``--->`` the innermost, weighs most."""
     best: dict[int, int] = {}
     for index, line in enumerate(lines):
-        caused = _CAUSED.match(line.text)
+        caused = _CAUSED.match(line.text) if line.weight > PLAIN else None
         if (caused and caused.end() < len(line.text)) or _INNER.match(line.text):
             best[line.block] = index
     for index in best.values():

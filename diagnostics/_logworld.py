@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from poddoctor.model import Body, Found, Read, Snapshot
@@ -243,13 +243,18 @@ def _join(snapshot: Snapshot, one: Container, host: str, port: str) -> Joined:
         listed = snapshot.items(services_read(namespace))
         if listed is None and not snapshot.absent(_service_read(namespace, service)):
             return Joined({**base, "service": service, "service_namespace": namespace})
-        return _absent(snapshot, service, namespace, host, listed or [], base)
+        joined = _absent(snapshot, service, namespace, host, listed or [], base)
+        # An API that cannot even list the Services has not said that this one is absent.
+        return joined if listed is not None else replace(joined, agrees=False)
     return _present(snapshot, one, body, namespace or space, port, base)
 
 
 def _loopback(snapshot: Snapshot, one: Container, port: str, base: dict[str, str]) -> Joined:
     """The pod itself: which container was meant, or which Service has that port."""
     found = {**base, "state": "loopback", "loopback_text": "nothing in its own pod listens there"}
+    if ((pod_of(snapshot) or {}).get("spec") or {}).get("hostNetwork"):
+        row = ("localhost is the node, for the pod uses its network", "pod.spec.hostNetwork")
+        return Joined({**found, "loopback_text": "nothing on its node listens there"}, (row,))
     notes = [("localhost is this pod: only its own containers can answer there", "pod.spec.containers")]
     for other in containers(pod_of(snapshot) or {}, "app", "sidecar"):
         declared = [str(each.get("containerPort")) for each in other.spec.get("ports") or []]
@@ -257,7 +262,10 @@ def _loopback(snapshot: Snapshot, one: Container, port: str, base: dict[str, str
             state = "running" if other.is_running else str(other.waiting.get("reason") or "not running")
             found["sibling"] = other.name
             notes.append((f"container {other.name} declares port {port} and is {state}", other.spec_path))
-            return Joined(found, tuple(notes), agrees=not other.ready)
+            if not other.is_running:
+                # That one has a reason of its own, of which this is a consequence.
+                found["sibling_down"] = "yes"
+            return Joined(found, tuple(notes), agrees=other.is_running and not other.ready)
     services = snapshot.items(services_read(snapshot.target.namespace)) or []
     if meant := _of_port(services, port):
         found["meant"] = meant

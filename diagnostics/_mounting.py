@@ -18,6 +18,7 @@ from ._attached import (
     attachable,
     attachments_read,
     bound,
+    case_of,
     csinode_read,
     driver_state,
     drivers_of,
@@ -27,10 +28,16 @@ from ._attached import (
 )
 from ._binding import pods_read, words
 from ._blocked import network_condition, progressed, waits_for_node, waits_for_start
-from ._mounttext import Failure, device_of, failures, server_of, short_of
+from ._mounttext import Failure, address_of, device_of, failures, server_of, short_of
 from ._overdue import changing, overdue
 
-_OBJECT = lazy(r"objectName: ?\W?(?P<object>[\w./-]+)|(?i:secret) from all regions: (?P<object2>[\w./-]+)")
+_OBJECT = lazy(
+    r"objectName: ?\W?(?P<object>[\w./-]+)|(?i:secret) from all regions: (?P<object2>[\w./-]+)"
+    r"|Failed fetching secret (?P<object3>[\w./-]+):|read secret \W{0,2}(?P<object4>[\w./-]+)"
+)
+_CLASS_ABSENT = lazy(
+    r"SecretProviderClass\S* \W{0,2}(?P<name>[\w.-]+)\W{0,2} not found|secretproviderclass \S+ not found"
+)
 _SOON = timedelta(minutes=1)
 # Options of NFS, EFS and CIFS: a file system on a disk refuses them.
 _NETWORK_OPTION = lazy(
@@ -189,6 +196,7 @@ def _told(snapshot: Snapshot, pod: Body, node: str, failure: Failure) -> Symptom
             attributes.setdefault("holder", match[1])
         if match := _HOLDER.search(failure.event.message):
             attributes.setdefault("holder_node", match["node"])
+        attributes.update(case_of(snapshot, attributes))
     elif failure.problem == "driver-missing":
         name = "storage.driver-missing"
         more, notes = _driver(snapshot, node, attributes.get("driver", ""))
@@ -218,7 +226,9 @@ def _details(snapshot: Snapshot, pod: Body, failure: Failure) -> dict[str, str]:
         return _options(snapshot, failure.volume)
     if failure.problem == "secret-provider":
         return _provider(pod, failure)
-    return {"short": short_of(failure.event.message)} if failure.problem == "unreachable" else {}
+    if failure.problem == "unreachable":
+        return {"short": short_of(failure.event.message), **address_of(failure.event.message)}
+    return {}
 
 
 def _place(snapshot: Snapshot, pod: Body, volume: str) -> dict[str, str]:
@@ -251,9 +261,11 @@ def _provider(pod: Body, failure: Failure) -> dict[str, str]:
     own = [(one.get("csi") or {}) for one in volumes if one.get("name") == failure.volume]
     named = [str((one.get("volumeAttributes") or {}).get("secretProviderClass") or "") for one in own]
     found = _OBJECT.search(failure.event.message)
+    absent = named and _CLASS_ABSENT.search(failure.event.message)
     return {
         "provider_class": "".join(named),
-        "object": (found["object"] or found["object2"]) if found else "",
+        "absent_class": "".join(named) if absent else "",
+        "object": next(filter(None, found.groups()), "") if found else "",
     }
 
 

@@ -22,6 +22,12 @@ _NOT_OURS = lazy(
     r"(?:configmap|secret)s? \\*\"[^\"]*\" (?:not found|is forbidden)|references non-existent"
     r"|persistentvolumeclaim|PVC|subPath"
 )
+# Where nothing is mounted by its name: the address that was tried.
+_ADDRESS = lazy(
+    r"Failed to resolve \W?(?P<name>[\w-]+(?:\.[\w-]+)+)|portal (?P<portal>[\d.]+(?::\d+)?)"
+    r"|cannot make connection to (?P<target>[\d.]+)|dial tcp (?P<dialled>\d[\d.]+:\d+)"
+)
+_BYTES = lazy(r"^b'(.*)'$")  # as Python prints what a program said
 _SUMMARY = lazy(r"^Unable to attach or mount volumes: |timed out waiting for the condition$")
 _OUTPUT = lazy(r"Output: (?P<output>.*)", re.DOTALL)
 _DISK = lazy(r"-t (?:ext[234]|xfs|btrfs)\b|bad superblock on /dev/")
@@ -191,12 +197,20 @@ def why_of(message: str) -> str:
     if match := _OUTPUT.search(text):
         lines = [line.strip() for line in match["output"].splitlines() if line.strip()]
         lines = [line for line in lines if not line.startswith(("Running scope as unit", "Created symlink"))]
-        text = lines[0] if lines else text
+        text = _telling_line(lines) if lines else text
     text = re.sub(r"^mount(?:\.\w+)?: /(?!dev/)\S+: ", "", text)
     text = re.sub(r" (?:on|at) \"?/var/lib/kubelet/[^\s:\"]+\"?", "", text)
     if match := _FSCK.search(text):
         return _fsck_said(match["output"])
     return telling(re.sub(r"MountVolume\.\w+ failed: ", "", text))
+
+
+def _telling_line(lines: list[str]) -> str:
+    """The line that says what the whole was judged by: helpers of mount(8) grumble first."""
+    lines = [_BYTES.sub(r"\1", line) for line in lines]
+    name, _ = problem_of("\n".join(lines))
+    patterns = [pattern for one, pattern in _PROBLEMS if one == name]
+    return next((line for line in lines if any(re.search(one, line) for one in patterns)), lines[0])
 
 
 def short_of(message: str) -> str:
@@ -214,6 +228,12 @@ def _fsck_said(output: str) -> str:
         if told
         else "fsck cannot repair it by itself"
     )
+
+
+def address_of(message: str) -> dict[str, str]:
+    """The address of a server that could not be reached, where the mount does not name it."""
+    found = _ADDRESS.search(message)
+    return {"server": next(filter(None, found.groups()))} if found else {}
 
 
 def device_of(message: str) -> dict[str, str]:

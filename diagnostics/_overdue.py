@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 
-from poddoctor.model import POD, Body, Snapshot, Symptom
+from poddoctor.model import POD, Body, Snapshot, Symptom, Unknown
 from poddoctor.pod.containers import containers
 from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import condition
@@ -55,7 +55,7 @@ def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
         return
     if standing_events(snapshot, ("FailedCreatePodSandBox", "NetworkNotReady")):
         return
-    waiting = _remote_volumes(snapshot, pod)
+    waiting, unread = _remote_volumes(snapshot, pod), _unread_volumes(snapshot)
     summary = next(
         (one for one in standing_events(snapshot, REASONS) if _UNMOUNTED.search(one.message)), None
     )
@@ -63,7 +63,7 @@ def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
         return  # no mount hangs: the claim is what the kubelet does not accept
     if summary and (match := _UNMOUNTED.search(summary.message)):
         named = re.split(r"[\s,]+", match["volumes"])
-        waiting = {name: what for name, what in waiting.items() if name in named}
+        waiting = {name: what for name, what in {**unread, **waiting}.items() if name in named}
     elif standing_events(snapshot, REASONS):
         return
     if not waiting:
@@ -82,6 +82,15 @@ def overdue(snapshot: Snapshot, pod: Body, node: str) -> Iterator[Symptom]:
 
 def _kubelet_knows(pod: Body) -> bool:
     return any(one.waiting for one in containers(pod, "init", "sidecar", "app"))
+
+
+def _unread_volumes(snapshot: Snapshot) -> dict[str, str]:
+    """The volumes of claims that may not be read: that they are late is known only from the kubelet."""
+    return {
+        use.volume: f"volume {use.volume} (claim {use.claim})"
+        for use in cl.uses(snapshot)
+        if isinstance(snapshot.answers.get(use.read), Unknown)
+    }
 
 
 def _remote_volumes(snapshot: Snapshot, pod: Body) -> dict[str, str]:

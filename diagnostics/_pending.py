@@ -119,7 +119,10 @@ def _classes(snapshot: Snapshot, attributes: Mapping[str, str]) -> dict[str, str
     existing, known = cl.names(items), {}
     known["existing"] = cl.some(existing) or "none"
     default = next((cl.name_of(one) for one in items if cl.is_default(one)), "")
-    if near := nearest(attributes.get("class", ""), existing) if attributes.get("class") else []:
+    # A class need not exist as an object where volumes are made by hand.
+    by_hand = {cl.class_of(one) or "" for one in snapshot.items(cl.volumes_read()) or []} - {""}
+    every = sorted({*existing, *by_hand})
+    if near := nearest(attributes.get("class", ""), every) if attributes.get("class") else []:
         known["nearest"] = near[0]
     elif default or len(existing) == 1:
         known["other"] = default or existing[0]
@@ -183,6 +186,8 @@ def _no_class(case: _Case, said: Event | None) -> Symptom:
     claim = case.use.claim
     more = _classes(case.snapshot, case.attributes)
     default = more.get("default")
+    if (fitting := _but_for_its_class(case)) and not default and "empty" not in case.attributes:
+        more.update(fitting=cl.name_of(fitting), other=cl.class_of(fitting) or "")
     if case.attributes.get("empty"):
         how = 'wants no class (storageClassName ""), and no volume is there for it'
     elif default:
@@ -192,12 +197,22 @@ def _no_class(case: _Case, said: Event | None) -> Symptom:
     text = said.message if said else f"claim {claim} {how}"
     source = said.source if said else f"persistentvolumeclaim {claim} spec.storageClassName"
     notes = [(f"claim {claim} {how}", f"persistentvolumeclaim {claim} spec")]
+    if "fitting" in more:
+        words = f"it would fit, and is of class {more['other']}"
+        notes.append((f"volume {more['fitting']}: {words}", f"persistentvolume {more['fitting']}"))
     if more.get("existing"):
         which = f"default: {default}" if default else "none of them is the default"
         notes.append((f"storage classes: {more['existing']} ({which})", "storageclasses"))
     more["how"] = how
     attributes = {**case.attributes, **more}
     return Symptom("storage.class-unset", POD, source, text, attributes, notes=tuple(notes))
+
+
+def _but_for_its_class(case: _Case) -> Body | None:
+    """The one volume that would do if the claim named its class."""
+    volumes = case.snapshot.items(cl.volumes_read()) or []
+    found = [one for one in volumes if [why.kind for why in misfits(one, case.claim)] == ["class"]]
+    return found[0] if len({cl.class_of(one) for one in found}) == 1 else None
 
 
 def _nothing_fits(
@@ -224,6 +239,9 @@ def _nothing_fits(
             more["problem"] = why[0].kind
         if offered := ((body.get("spec") or {}).get("capacity") or {}).get("storage"):
             more["offered"] = str(offered)
+        if len(cl.modes(claim)) == 1 and cl.modes(body):
+            more["offered_mode"] = cl.modes(body)[0]
+        more.update(_label(body, claim))
     if volumes is not None:
         more["count"] = str(len(candidates))
     text = said.message if said else f"claim {name} ({wanted}): no volume fits"
@@ -231,6 +249,18 @@ def _nothing_fits(
     attributes = {**case.attributes, **more}
     shown = notes if said else notes[1:]  # the text says it too
     return Symptom("storage.no-volume-fits", POD, source, text, attributes, notes=tuple(shown))
+
+
+def _label(volume: Body, claim: Body) -> dict[str, str]:
+    """The one label that the claim's selector asks for and the volume lacks, and what it has instead."""
+    selector = (claim.get("spec") or {}).get("selector") or {}
+    labels = (volume.get("metadata") or {}).get("labels") or {}
+    wanted = selector.get("matchLabels") or {}
+    lacking = [(key, value) for key, value in wanted.items() if labels.get(key) != value]
+    if len(lacking) != 1 or selector.get("matchExpressions"):
+        return {}
+    key, value = lacking[0]
+    return {"label": f"{key}={value}", "unlabel": f"{key}={labels[key]}" if key in labels else f"{key}-"}
 
 
 def _reserved(case: _Case) -> Iterator[Symptom]:
@@ -288,6 +318,9 @@ def _provisioning(case: _Case) -> Iterator[Symptom]:
     notes, more = _driver_notes(case.snapshot, provisioner)
     if others := _alternatives(case.snapshot, provisioner):
         more["alternatives"] = others
+    if not case.events and "driver_absent" not in more:
+        # Events live for an hour, and the provisioner's answer would stand in one of them.
+        attributes["unheard"] = "what that said of it is not recorded"
     message = waited.message if waited else f"claim {claim} waits for provisioner {provisioner}"
     source = waited.source if waited else f"persistentvolumeclaim {claim} metadata.annotations"
     yield Symptom(name, POD, source, message, {**attributes, **more}, notes=tuple(notes))
@@ -305,6 +338,8 @@ def _driver_notes(snapshot: Snapshot, provisioner: str) -> tuple[list[tuple[str,
     drivers = snapshot.items(cl.drivers_read())
     if drivers is None or not provisioner:
         return [], {}
+    if "csi" not in provisioner:
+        return [], {}  # provisioners of another kind register nothing
     existing = cl.names(drivers)
     if provisioner in existing:
         return [

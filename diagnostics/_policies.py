@@ -16,6 +16,8 @@ _SPACE_NAME = "kubernetes.io/metadata.name"
 # OpenShift's DNS pods listen there, and a policy sees the pods' port.
 _OPENSHIFT_DNS = "5353"
 _OUTSIDE = frozenset({"com", "io", "net", "org", "dev", "local", "internal", "cloud"})
+# A few that no namespace is called by: "redis.dev" may be Service redis of namespace dev.
+_INTERNET = frozenset({"com", "net", "org", "io"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,8 @@ def _there(snapshot: Snapshot, wanted: Wanted) -> _Peer | None:
     try:
         address = ip_address(wanted.host)
     except ValueError:
-        return None
+        # A name of the internet is no pod; which address it stands for is not known.
+        return _Peer(is_pod=False) if wanted.host.rpartition(".")[2] in _INTERNET else None
     return _Peer(address=wanted.host, is_pod=not address.is_global)
 
 

@@ -23,7 +23,9 @@ _CONTROL_PLANE = lazy(
 _STATE = lazy(
     r"^node\.kubernetes\.io/|^node\.cloudprovider\.kubernetes\.io/(?:uninitialized|shutdown)$"
     r"|agent-not-ready$|^karpenter\.sh/(?:unregistered|disrupted|disruption)$|^ToBeDeletedByClusterAutoscaler$"
+    r"|^cloud\.google\.com/(?:impending-node-termination|gke-quick-remove)$|^aws-node-termination-handler/"
 )
+_NO_NETWORK = lazy(r"(?i)\bcni\b|network plugin|network ?ready")
 _OS = "kubernetes.io/os"
 _CLOSED = ("cordoned", "control-plane", "node-state", "taint", "selector", "affinity")
 _UNSCHEDULABLE = "node.kubernetes.io/unschedulable"
@@ -176,8 +178,8 @@ def _cordon_and_taints(pod: Body, node: Body) -> Iterable[Failure]:
                 yield Failure("cordoned", f"taint {shown}: it is cordoned", facts)
         elif _CONTROL_PLANE.match(key):
             yield Failure("control-plane", f"taint {shown} is not tolerated (by design)", facts)
-        elif _STATE.match(key):
-            yield Failure("node-state", f"taint {shown}{_state(node)}", facts)
+        elif _STATE.search(key):
+            yield Failure("node-state", f"taint {shown}{_state(node)}", {**facts, **_state_words(key, node)})
         else:
             yield Failure("taint", f"taint {shown} is not tolerated", facts)
 
@@ -188,6 +190,51 @@ def _state(node: Body) -> str:
         if bad and (one.get("message") or one.get("reason")):
             return f": {one.get('type')} is {one.get('status')}, {one.get('message') or one.get('reason')}"
     return ""
+
+
+# What the taints that Kubernetes and others set mean, in words after "is".
+_MEANING = (
+    ("node.kubernetes.io/not-ready", "not ready"),
+    ("node.kubernetes.io/unreachable", "unreachable: its kubelet has stopped reporting"),
+    ("node.kubernetes.io/disk-pressure", "under disk pressure"),
+    ("node.kubernetes.io/memory-pressure", "under memory pressure"),
+    ("node.kubernetes.io/pid-pressure", "under pressure of process ids"),
+    ("node.kubernetes.io/network-unavailable", "without network: nothing has set it up yet"),
+    ("uninitialized", "not initialised yet: no cloud controller manager has greeted it"),
+    ("shutdown", "shut down at its cloud"),
+    ("out-of-service", "marked as out of service"),
+    ("cilium.io/agent-not-ready", "not ready for pods: Cilium's agent is not up there"),
+    ("agent-not-ready", "not ready for pods: an agent that has to run there first is not up"),
+    ("karpenter.sh/unregistered", "new, and Karpenter has not registered it yet"),
+    ("karpenter.sh/disrupt", "being removed by Karpenter"),
+    ("ToBeDeletedByClusterAutoscaler", "being removed by the cluster autoscaler"),
+    ("cloud.google.com/", "being removed by its cloud"),
+    ("aws-node-termination-handler/", "being removed by its cloud"),
+)
+
+
+def _state_words(key: str, node: Body) -> dict[str, str]:
+    """What the taint means, with the node's own reason where it is not ready, and which pressure it is."""
+    meaning = next((words for part, words in _MEANING if part in key), "")
+    if not meaning:
+        return {}
+    if meaning == "not ready":
+        why = _reason_not_ready(node)
+        network = {"no_network": "yes"} if _NO_NETWORK.search(why) else {}
+        return {"state": f"{meaning}: {why}" if why else meaning, **network}
+    kind = key.rpartition("/")[2].removesuffix("-pressure")
+    leaving = {"leaving": "yes"} if "being removed" in meaning else {}
+    if key.endswith("agent-not-ready"):
+        leaving = {"agent": key.partition("/")[0]}
+    return {"state": meaning, **leaving, **({"pressure": kind} if key.endswith("-pressure") else {})}
+
+
+def _reason_not_ready(node: Body) -> str:
+    conditions = (node.get("status") or {}).get("conditions") or []
+    ready: Body = next((one for one in conditions if one.get("type") == "Ready"), {})
+    said = str(ready.get("message") or "") if ready.get("status") == "False" else ""
+    # kubelet wraps what its runtime says of the network.
+    return said.rpartition("message:")[2].removeprefix("Network plugin returns error: ").strip()[:90]
 
 
 def _selection(pod: Body, node: Body) -> Iterable[Failure]:

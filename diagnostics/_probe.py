@@ -26,6 +26,7 @@ _FAILURES = tuple(
             ),
         ),
         ("grpc-unimplemented", r"does not implement the grpc health protocol|unknown service grpc\.health"),
+        ("grpc-unknown-service", r"code = NotFound desc = unknown service"),
         ("not-serving", r"service unhealthy \(responded with"),
         ("refused", r"connection refused|actively refused"),
         ("not-found", r"statuscode: 404\b"),
@@ -54,6 +55,7 @@ _STATUS = lazy(r"statuscode: (\d+)")
 _MISSING = lazy(
     r'exec: "([^"]+)":|(?:^|[\s/])(?:ba|da|a)?sh: (?:line \d+: |\d+: )?(\S+): (?:command )?not found'
 )
+_FORBIDDEN = lazy(r'exec: "([^"]+)": permission denied')
 _TELLING = lazy(
     r"(?i)error|denied|refused|fail|fatal|unable|cannot|can't|could ?n[o']t|not (?:\w+ )?ready|unhealthy|"
     r"unavailable|not running|no such|timed? ?out|invalid|expired|no response"
@@ -86,6 +88,7 @@ class Probe:
     failures: int
     grace: int | None
     successes: int = 1
+    service: str = ""
 
     @property
     def field(self) -> str:
@@ -149,6 +152,7 @@ def probe_from(kind: ProbeKind, raw: Mapping[str, Any], one: Container) -> Probe
         failures=int(raw.get("failureThreshold") or 3),
         grace=raw.get("terminationGracePeriodSeconds"),
         successes=int(raw.get("successThreshold") or 1),
+        service=str((grpc or {}).get("service") or ""),
     )
 
 
@@ -232,6 +236,7 @@ def why(probe: Probe, failure: str, text: str) -> str:
         "reset": f"{request} closes the connection",
         "redirects": f"{request} redirects without end",
         "grpc-unimplemented": f"port {port} does not offer the gRPC health service",
+        "grpc-unknown-service": f'gRPC health on port {port} does not know service "{probe.service}"',
         "not-serving": f"gRPC health on port {port} says it does not serve",
         "certificate": f"TLS fails on port {port}"
         + (f": {found[0]}" if (found := _TLS.search(text)) else ""),
@@ -251,6 +256,12 @@ def missing(text: str) -> str:
     """The program that could not be run, as the runtime or a shell names it: often not the first word."""
     found = _MISSING.search(text.replace('\\"', '"'))
     return next((group for group in found.groups() if group), "") if found else ""
+
+
+def forbidden(text: str) -> str:
+    """The program that is there and may not be run, as the runtime names it."""
+    found = _FORBIDDEN.search(text.replace('\\"', '"'))
+    return found[1] if found else ""
 
 
 def said(text: str) -> str:

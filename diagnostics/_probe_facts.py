@@ -20,6 +20,7 @@ from ._probe import (
     ProbeKind,
     declared,
     failure_of,
+    forbidden,
     missing,
     ports_of,
     program,
@@ -34,6 +35,10 @@ _UNHEALTHY = lazy(
 )
 _STARTUP_SECONDS = 300
 _CONTEXT = lazy(r"started on port(?:\(?s?\)?:?)[^\n]{1,60}with context path '(/[\w./-]{1,60})'")
+# The first frame of HTTP/2, whose length and type are bytes of zero and a few.
+_HTTP2 = lazy(r'malformed HTTP response \\?"\\+x00\\+x00')
+# What a program opens beside its own port says nothing about the latter.
+_BESIDE = lazy(r"(?i)metric|prom|pprof|debug|admin|health|telemetry|trac(?:e|ing)|webhook|gossip|raft|peer")
 _PLAIN_ON_TLS = lazy(
     r"(?i)HTTP request to an HTTPS server|plain HTTP request was sent to HTTPS port|"
     r"SSL routines:[\w:]*:http request"
@@ -106,6 +111,8 @@ def port_notes(one: Container, values: Mapping[str, str]) -> Iterator[tuple[str,
         yield f"the program says that it listens on port {values['other_port']}, too", f"log {one.name}"
     if values.get("starved"):
         yield f"it may use no more than {values['cpu_limit']} CPU", f"{one.spec_path}.resources.limits"
+    if values.get("hint"):
+        yield f"the program says it listens on {values['listens_on']}", f"log {one.name}"
     if values.get("failure") != "refused":
         return
     if values.get("mismatch"):
@@ -136,7 +143,7 @@ def attributes_of(
         # Many TLS servers answer 400 to plain HTTP, and say what was wrong only in their log.
         failure = "scheme" if _wants_tls(snapshot, one) else failure
     unheard = failure == "timeout" and probe.handler == "grpc" and "failed to connect" in text
-    if unheard and _listens_elsewhere(snapshot, one, probe):
+    if unheard and _asks_elsewhere(snapshot, one, probe):
         failure = "refused"
     values = {
         "probe": probe.kind,
@@ -171,18 +178,43 @@ def attributes_of(
     if failure == "not-found" and (prefix := _context_path(snapshot, one, probe)):
         values["other_path"] = prefix + probe.path
         values["context_path"] = prefix
+    if failure == "command-missing":
+        values["forbidden"] = forbidden(text)
+    if failure == "grpc-unknown-service":
+        values["grpc_service"] = probe.service
+    if failure == "scheme" and _HTTP2.search(text):
+        values |= {"speaks": "HTTP/2, as gRPC does", "other_scheme": ""}
+    values |= _port_values(snapshot, one, probe, failure)
     if unheard and failure == "refused":
         values["why"] = f"no connection to port {probe.port}"
-    return values | _port_values(snapshot, one, probe, failure)
+        values["proven"] = values.get("proven", "") if _spoken(snapshot, one) else ""
+    return values
 
 
-def _listens_elsewhere(snapshot: Snapshot, one: Container, probe: Probe) -> bool:
-    """Whether the program says where it listens, and not at the port that is asked.
+def _asks_elsewhere(snapshot: Snapshot, one: Container, probe: Probe) -> bool:
+    """Whether the program says where it listens, or declares it, and not at the port that is asked.
 
     A gRPC client tries again until its time is over, whatever it meets: a refusal looks like silence.
     """
-    spoken = _spoken(snapshot, one)
-    return bool(spoken) and all(place.loopback or place.port != probe.port for place in spoken)
+    if _spoken(snapshot, one):
+        return bool(_hint(snapshot, one, probe))
+    return probe.port not in {str(port.get("containerPort")) for port in ports_of(one)} and bool(
+        ports_of(one)
+    )
+
+
+def _hint(snapshot: Snapshot, one: Container, probe: Probe) -> dict[str, str]:
+    """What speaks against the port where no event says how the probe fails: the program listens elsewhere."""
+    spoken = _of_its_own(snapshot, one)
+    asked_for = {place.port for place in _spoken(snapshot, one) if not place.loopback}
+    others = {place.port for place in spoken if not place.loopback}
+    if not spoken or not probe.port or probe.port in asked_for:
+        return {}
+    return {
+        "hint": "yes",
+        "listens_on": ", ".join(dict.fromkeys(map(str, spoken))),
+        "other_port": others.pop() if len(others) == 1 else "",
+    }
 
 
 def _context_path(snapshot: Snapshot, one: Container, probe: Probe) -> str:
@@ -252,6 +284,12 @@ def _spoken(snapshot: Snapshot, one: Container) -> list[Place]:
     return listening(log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
 
 
+def _of_its_own(snapshot: Snapshot, one: Container) -> list[Place]:
+    """Those of them that may be its main port: it may wait for something else before it opens that one."""
+    texts = (log_text(snapshot, read) or "" for read in log_reads(snapshot, one.name))
+    return listening(line for text in texts for line in text.splitlines() if not _BESIDE.search(line))
+
+
 def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str) -> dict[str, str]:
     """Which port was probably meant: declared by the container, or named in its log."""
     values: dict[str, str] = {}
@@ -267,6 +305,10 @@ def _port_values(snapshot: Snapshot, one: Container, probe: Probe, failure: str)
         values["other_port"] = min(others) if len(others) == 1 else ""
     if host := _elsewhere(snapshot, probe) if failure in _UNANSWERED else "":
         return {"mismatch": "yes", "proven": "yes", "asked_host": host}
+    if not failure and probe.handler != "exec" and not probe.host:
+        hint = _hint(snapshot, one, probe)
+        other = bool(numbers) and not probe.port_name and probe.port not in numbers
+        return hint or ({"undeclared": declared(one)} if other else {})
     return _unanswered(snapshot, one, probe, numbers) if failure == "refused" else values
 
 
@@ -275,9 +317,9 @@ _UNANSWERED = ("refused", "timeout", "unresolved", "unreachable")
 
 def _unanswered(snapshot: Snapshot, one: Container, probe: Probe, numbers: list[str]) -> dict[str, str]:
     """Where the program listens, when nothing answers at the port that is asked."""
-    spoken = _spoken(snapshot, one)
+    local = [place for place in _spoken(snapshot, one) if place.port == probe.port]
+    spoken = local or _of_its_own(snapshot, one)
     places = ", ".join(dict.fromkeys(map(str, spoken)))
-    local = [place for place in spoken if place.port == probe.port]
     proven = {"mismatch": "yes", "proven": "yes"}
     if local:
         shut = all(place.loopback for place in local)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from ._probe_facts import Unhealthy, attributes_of, grace_of, port_notes
 _KILLING = lazy(r"[Cc]ontainer (\S+) failed (liveness|startup) probe")
 _BACKOFF_RESET = timedelta(minutes=10)
 _OUTLIVED = (timedelta(seconds=90), timedelta(minutes=5))
+_OUTGROWN, _TIMES_LONGER = timedelta(minutes=3), 4
 _SIGNALS = (137, 143, 130, -1073741510)
 _SOME_LINES = 3
 _UP = lazy(r"(?i)\b(?:started(?! by\b)|ready|listening|serving|accepting|running (?:on|at)|up and running)\b")
@@ -45,14 +47,16 @@ def killed_by_probe(
     probe = probes.get(kind)
     if probe is None or not _last_end_agrees(one, event):
         return []
-    past = _over(one, event, snapshot.clock)
+    past = _over(one, event, snapshot.clock) or (kind == "startup" and _came_up(one, event))
     seen = unhealthy.get(kind)
     lived = lived_for(one)
     values = attributes_of(snapshot, one, probe, seen, "kills")
     values |= {"times": _often(max(event.count, one.restarts)), "exit_code": _exit_code(one)}
     if lived:
         values["lived"] = show_duration(lived)
-    values["early"] = "yes" if lived is None or lived <= _first_patience(snapshot, probe) else "no"
+    values["startup_patch"] = _startup_patch(one, probe, values)
+    age = lived or (event.time - one.started_at if event.time and one.started_at else None)
+    values["early"] = "yes" if age is None or age <= _first_patience(snapshot, probe) else "no"
     if seen and _starts_slowly(snapshot, one, probe, values):
         values["slow_start"] = "yes"
     found = [
@@ -81,6 +85,20 @@ def killed_by_probe(
     if seen:
         found.append(event_symptom(one, seen, values, past=past))
     return found
+
+
+def _startup_patch(one: Container, probe: Probe, values: Mapping[str, str]) -> str:
+    """The patch that lets the command of a liveness probe ask for the start first, with more patience."""
+    if probe.kind != "liveness" or not probe.command:
+        return ""
+    startup = {
+        "exec": {"command": list(probe.command)},
+        "periodSeconds": probe.period,
+        "timeoutSeconds": probe.timeout,
+        "failureThreshold": int(values["startup_threshold"]),
+    }
+    spec = {values["field"]: [{"name": one.name, "startupProbe": startup}]}
+    return json.dumps({"spec": {"template": {"spec": spec}}}, separators=(",", ":"))
 
 
 def _killing_event(one: Container, events: list[Event]) -> tuple[Event, ProbeKind] | None:
@@ -115,14 +133,23 @@ def _over(one: Container, event: Event, clock: datetime) -> bool:
     return _serves_again(one, clock)
 
 
+def _came_up(one: Container, event: Event) -> bool:
+    """Whether the start that was cut short has succeeded since: a startup probe is asked no more after it."""
+    before = not (event.time and one.started_at and event.time > one.started_at)
+    return one.is_running and one.ready and one.status.get("started") is True and before
+
+
 def _serves_again(one: Container, clock: datetime) -> bool:
     ended = parse_time(one.last_terminated.get("finishedAt"))
     if ended is not None and clock - ended > _BACKOFF_RESET:
         return True
-    if one.restarts > 1 or one.started_at is None:
+    if one.started_at is None:
         return False
-    # It has outlived the run that was cut short.
-    lived = lived_for(one) or timedelta(0)
+    # It has outlived the run that was cut short; or, where that happened again and again, by far.
+    lived = lived_for(one)
+    if one.restarts > 1:
+        return lived is not None and clock - one.started_at > max(_TIMES_LONGER * lived, _OUTGROWN)
+    lived = lived or timedelta(0)
     return clock - one.started_at > min(max(lived + timedelta(seconds=30), _OUTLIVED[0]), _OUTLIVED[1])
 
 
@@ -161,13 +188,15 @@ def _starts_slowly(snapshot: Snapshot, one: Container, probe: Probe, values: Map
     what it does and never that it is up.
     """
     if (
-        values.get("failure") not in ("refused", "timeout")
+        values.get("failure") not in ("refused", "timeout", "exit")
         or values.get("mismatch")
         or values.get("listens_on")
     ):
         return False
     if probe.kind == "liveness" and values.get("early") == "no":
         return False
+    if values.get("failure") == "exit" and probe.kind == "liveness":
+        return _breaks_off_starting(snapshot, one)
     again = one.restarts > 1 and (bool(values.get("starved")) or _never_up(snapshot, one))
     return probe.kind == "startup" or again or bool(_starting_line(snapshot, one))
 
@@ -184,6 +213,16 @@ def _starting_line(snapshot: Snapshot, one: Container) -> str:
             if _STARTING.search(line):
                 return line
     return ""
+
+
+def _breaks_off_starting(snapshot: Snapshot, one: Container) -> bool:
+    """Whether the log of the run that ended stops in the middle of starting, and of nothing else.
+
+    The command of a probe may fail for any reason, so a program that complains is not merely slow.
+    """
+    text = log_text(snapshot, log_reads(snapshot, one.name)[0]) or ""
+    last = [line for line in text.splitlines() if line.strip()][-3:]
+    return bool(last) and bool(_STARTING.search(last[-1])) and not any(map(_WRONG.search, last))
 
 
 def _never_up(snapshot: Snapshot, one: Container) -> bool:
@@ -210,7 +249,7 @@ def maybe_killed(
 ) -> Iterator[Symptom]:
     """An end by SIGTERM or SIGKILL with a probe that can kill, when the events are gone."""
     end = one.terminated or one.last_terminated
-    probe = probes.get("liveness") or probes.get("startup")
+    probe = _suspect(snapshot, one, probes)
     if probe is None or end.get("reason") == "OOMKilled" or not one.restarts:
         return
     if any(event.reason == "Killing" and event.container in ("", one.name) for event in events):
@@ -224,6 +263,8 @@ def maybe_killed(
         return
     values = attributes_of(snapshot, one, probe, seen, "kills")
     values |= {"lived": show_duration(lived), "exit_code": _exit_code(one)}
+    if lived <= _first_patience(snapshot, probe) and _was_starting(snapshot, one):
+        values["amid"] = "in the middle of starting"
     clock_over = one.is_running and one.ready and _serves_again(one, snapshot.clock)
     # Enough failures in that very run say it nearly as well as the lost event would.
     counted = seen is not None and seen.counts and seen.event.count >= probe.failures
@@ -246,6 +287,20 @@ def maybe_killed(
         )
     if seen:
         yield event_symptom(one, seen, values, past=clock_over)
+
+
+def _suspect(snapshot: Snapshot, one: Container, probes: Mapping[ProbeKind, Probe]) -> Probe | None:
+    """The probe that may have ended the last run: the liveness probe is asked once the start is over."""
+    startup, lived = probes.get("startup"), lived_for(one)
+    if startup and (lived is None or lived <= _first_patience(snapshot, startup)):
+        return startup
+    return probes.get("liveness") or startup
+
+
+def _was_starting(snapshot: Snapshot, one: Container) -> bool:
+    """Whether the run that ended wrote that it starts, and never that it is up or that something is wrong."""
+    text = log_text(snapshot, log_reads(snapshot, one.name)[0]) or ""
+    return bool(_STARTING.search(text)) and not _UP.search(text) and not _WRONG.search(text)
 
 
 def _ended_on_time(one: Container, probe: Probe, lived: timedelta, snapshot: Snapshot) -> bool:

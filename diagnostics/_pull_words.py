@@ -120,6 +120,12 @@ def asked_host(text: str, registry: str) -> str:
     return "" if name == bare or name in _SAME.get(bare, ()) else host
 
 
+def asked_url(text: str, registry: str) -> str:
+    """Scheme and host that the runtime asked last, a mirror or token server too; else the registry by TLS."""
+    urls = [one[0] for one in _URL.finditer(text)]
+    return urls[-1] if urls else f"https://{registry}"
+
+
 def wrong_host(container: Container) -> tuple[str, str]:
     """What Windows says at the start of a container whose image was built for another version of it."""
     for state, end in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +22,7 @@ from . import _world as world_
 from ._nodetable import table
 from ._predicates import Verdict
 from ._schedmessage import Message
-from ._schedwords import autoscaler, karpenter_says, scale_limit, scale_up, words
+from ._schedwords import autoscaler, karpenter_says, scale_limit, scale_up, too_large_for_any, words
 from ._topologies import out_of_reach
 
 CSI_NODES = list_of("storage.k8s.io/v1", "csinodes", "", "would show how many volumes a node may have")
@@ -36,6 +37,7 @@ _PLAIN = {
     "unbindable": "No volume that its claims could bind can be used on any node that would do",
     "features": "The kubelets of the nodes lack a feature that it needs",
 }
+_LIMIT_RANGER = "kubernetes.io/limit-ranger"
 _OF_THE_CLUSTER = ("CriticalAddonsOnly",)
 _BEFORE_SELECTION = ("taint", "cordoned", "node-state")
 _FARGATE = lazy(r"^Pod not supported on Fargate|^Misconfigured Fargate Profile|^fargate\b")
@@ -181,15 +183,14 @@ def answer(
         facts["fargate"] = _NO_PROFILE
     if picked.fitting and not message.kinds & _NOT_JUDGED:
         facts["fits_now"] = some(list(picked.fitting))
-    if limit := scale_limit(snapshot):
-        facts["scale_limit"] = limit
+    facts.update(_of_autoscaler(snapshot, kind))
     more, of_storage = _of_storage(snapshot, pod, kind)
     facts.update(more)
     resource = facts.get("resource", "")
     if kind in ("resources", "exceeds") and _extended(resource, facts):
         name = "scheduling.extended-resource"
     notes = (*of_storage, *_notes(picked, verdicts, world, message), *_system(pod, verdicts))
-    notes = (*notes, *_perhaps_slip(facts), *autoscaler(snapshot))
+    notes = (*notes, *_perhaps_slip(facts), *_by_default(pod, facts), *autoscaler(snapshot))
     rows = table(verdicts)
     if picked.basis == "message":
         return Symptom(name, POD, source, text, facts, notes=notes, table=rows)
@@ -197,10 +198,30 @@ def answer(
     return Symptom(name, POD, where, said, facts, notes=notes[1:], table=rows)
 
 
+def _of_autoscaler(snapshot: Snapshot, kind: str) -> dict[str, str]:
+    """Why no node is added, in the words of who would add one."""
+    limit = scale_limit(snapshot)
+    facts = {"scale_limit": limit} if limit else {}
+    if kind == "exceeds" and too_large_for_any(snapshot):
+        facts["no_machine"] = "Karpenter knows no instance type that large"
+    return facts
+
+
 def _perhaps_slip(facts: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     """Nothing shows a slip of the unit but the number: a machine of that size could be had."""
     if "slip" in facts:
         yield f"{facts['written']} may be a slip for {facts['slip']}", f"container {facts['written_in']}"
+
+
+def _by_default(pod: Body, facts: Mapping[str, str]) -> Iterable[tuple[str, str]]:
+    """That a request is not the template's but the default of a LimitRange, as admission wrote down."""
+    said = str(((pod.get("metadata") or {}).get("annotations") or {}).get(_LIMIT_RANGER) or "")
+    name = facts.get("written_in") or facts.get("fit_container", "")
+    for one in said.partition("set:")[2].split(";"):
+        what, _, container = one.strip().partition(" request for container ")
+        if container == name and name and facts.get("resource") in re.split(r", ?", what):
+            words = f"the {facts['resource']} request of container {name} is the default of a LimitRange"
+            yield words, f"pod.metadata.annotations[{_LIMIT_RANGER}]"
 
 
 def _of_storage(
@@ -359,7 +380,7 @@ def _facts(
     """What the objects add to titles and commands, by kind."""
     nodes = [one for one in picked.nodes if one.of(kind)] or list(picked.nodes)
     if kind in ("resources", "exceeds"):
-        return _room_facts(world, kind, picked.nodes)
+        return advice.in_template(template, _room_facts(world, kind, picked.nodes))
     if not nodes[0].of(kind) and kind not in ("taint", "selector", "affinity"):
         return {}
     makers: dict[str, Callable[[], dict[str, str]]] = {

@@ -84,6 +84,12 @@ def scale_limit(snapshot: Snapshot) -> str:
     return limit[0] if limit else ""
 
 
+def too_large_for_any(snapshot: Snapshot) -> bool:
+    """Whether Karpenter, which picks the machine for the pod, knows none that is large enough."""
+    last = next(reversed(_by_autoscaler(snapshot)), None)
+    return last is not None and "no instance type has enough resources" in last.message
+
+
 def _by_autoscaler(snapshot: Snapshot) -> list[Event]:
     return [one for one in pod_events(snapshot) if one.reason in _AUTOSCALERS or _by_karpenter(one)]
 

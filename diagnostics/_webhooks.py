@@ -16,6 +16,8 @@ _FAILED = lazy(
     r"(?:\w+ \\*\"[^\"]*\": )?(?P<why>.{1,300}))?",
     re.DOTALL,
 )
+# The admission plugin ImagePolicyWebhook calls its one backend without a name.
+_BACKEND = lazy(r"is forbidden: Post \\*\"(?P<url>https?://[^\"\\]+)\\*\": (?P<why>.{1,300})", re.DOTALL)
 _SERVICE = lazy(r"https://(?P<service>[a-z0-9-]+)\.(?P<namespace>[a-z0-9-]+)\.svc\b")
 _GONE = lazy(r"service \\*\"(?P<service>[^\"\\]+)\\*\" not found")
 _API = "admissionregistration.k8s.io/v1"
@@ -46,7 +48,7 @@ def facts(snapshot: Snapshot, text: str) -> dict[str, str]:
     found = _FAILED.search(text)
     place = _SERVICE.search(text)
     if found is None:
-        return {}
+        return _unanswered(text)
     known = _configured(snapshot, found["webhook"])
     if found["why"]:
         known["why"] = " ".join(found["why"].split())[:160]
@@ -64,6 +66,12 @@ def facts(snapshot: Snapshot, text: str) -> dict[str, str]:
     elif ready:
         known["ready"] = f"Service {known['service']} has {ready} ready endpoints"
     return known
+
+
+def _unanswered(text: str) -> dict[str, str]:
+    """The backend of the image policy, when the API server cannot ask it."""
+    found = _BACKEND.search(text)
+    return {"policy_backend": found["url"], "why": " ".join(found["why"].split())[:160]} if found else {}
 
 
 def _configurations(resource: str) -> Read:

@@ -25,11 +25,13 @@ from ._elsewhere import elsewhere_read, namespaces_with
 from ._refusals import BOUNDS
 from ._violations import patch, violations
 
+_LACKING = lazy(r"(?<= for: )[\w.,-]+")
+_FORBIDDEN = lazy(r"^pods? \"[^\"]*\" is forbidden: ")
 _ATTRIBUTES = (
     "creator", "wanted", "problem", "quota", "shortfall", "amounts", "nearest", "existing", "patch",
     "violated", "service", "service_state", "limit_range", "service_namespace", "gone", "why", "backend",
     "idle", "configuration", "configuration_name", "policy", "said", "account", "numbers", "job", "compute",
-    "elsewhere",
+    "elsewhere", "policy_backend", "several", "lacking_in",
 )  # fmt: skip
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "admission.create-failed": SymptomKind("the API server refuses to create the pods", _ATTRIBUTES),
@@ -284,6 +286,15 @@ def _lacks(creator: Body) -> bool:
     return have < _wanted(creator)
 
 
+def _which_container(spec: Body, text: str) -> dict[str, str]:
+    """The containers of the template where there are several, and the one that a quota finds lacking."""
+    names = [str(one.get("name")) for one in spec.get("containers") or []]
+    if len(names) < 2:
+        return {}
+    lacking = {name for listed in _LACKING.findall(text) for name in listed.split(",")}
+    return {"several": ", ".join(names), "lacking_in": lacking.pop() if len(lacking) == 1 else ""}
+
+
 def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str) -> Symptom:
     template = _template(body)
     spec = template.get("spec") or {}
@@ -291,10 +302,11 @@ def _failed(snapshot: Snapshot, body: Body, text: str, source: str, creator: str
     attributes = {
         "creator": creator,
         "wanted": str(_wanted(body) or ""),
-        "problem": " ".join(text.split())[:200],
+        "problem": _FORBIDDEN.sub("", " ".join(text.split()))[:200],
         "patch": patch(text, template, _depth(body)) if secured else "",
         "violated": ", ".join(violations(text)) if secured else "",
         "account": str(spec.get("serviceAccountName") or "default") if template else "",
+        **_which_container(spec, text),
         "numbers": "true" if "must be less than or equal to" in text else "",
         # The Job that cannot get its pod keeps the template with which it was made.
         "job": creator.removeprefix("job/") if creator.startswith("job/") and _depth(body) else "",
@@ -409,7 +421,10 @@ def _terminating(snapshot: Snapshot) -> Iterator[Symptom]:
 def _on_purpose(snapshot: Snapshot, body: Body) -> Iterator[Symptom]:
     spec, status = body.get("spec") or {}, body.get("status") or {}
     kind = snapshot.target.kind
-    if kind in ("deployment", "statefulset", "replicaset") and spec.get("replicas") == 0:
+    # An old revision that its Deployment has scaled down is no fault, and would be scaled down again.
+    owners = (body.get("metadata") or {}).get("ownerReferences") or []
+    kept = kind == "replicaset" and any(one.get("controller") for one in owners)
+    if kind in ("deployment", "statefulset", "replicaset") and spec.get("replicas") == 0 and not kept:
         yield Symptom(
             "admission.zero-replicas", WORKLOAD, f"{kind}.spec.replicas", "replicas: 0", {"wanted": "0"}
         )

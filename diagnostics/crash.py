@@ -12,6 +12,7 @@ from datetime import timedelta
 from poddoctor.model import Absent, Body, Found, Read, Snapshot, Symptom, SymptomKind, Unknown
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.owner import owner_of, revision
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import (
     log_reads,
     log_text,
@@ -21,7 +22,7 @@ from poddoctor.pod.reads import (
     pod_events_read,
     pod_of,
 )
-from poddoctor.pod.units import parse_time, show_duration
+from poddoctor.pod.units import parse_time, quantity, show_bytes, show_duration
 
 from ._command import is_shell, whole
 from ._ends import End, cgroup_kill, killed_by_kubelet, last_end, looks_aborted, memory_limits, unhandled
@@ -33,6 +34,12 @@ from ._runtime_text import core, problem_of
 _PLACE = ("field", "template", "index")
 _TITLE = 120  # characters of a line in a title
 _LAST_LINES = 10  # of a log: a fatal line before them was got over
+_NEAR_END = 15  # lines of a log: there it is said that a process was lost
+_CHILD_KILLED = lazy(
+    r"was sent SIGKILL! Perhaps out of memory|signal:? ?9\b|SIGKILL\(-9\)|Negsignal\.SIGKILL|\(SIGKILL\)|"
+    r"line \d+: +\d+ Killed\b|^Killed$|exit ?code:? -9\b|"
+    r"killed by signal:? (?:9|SIGKILL|Killed)|\bsignal: killed\b"
+)
 _END = (
     "record",
     "exit_code",
@@ -73,7 +80,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "crash.not-killed": SymptomKind("nothing outside the container ended it, as far as Kubernetes records"),
     "crash.completed": SymptomKind(
         "the container ended well, and its restart policy starts it again",
-        (*_END, "command", "shell", "bare_shell", "background", "patch"),
+        (*_END, "command", "shell", "bare_shell", "background", "patch", "complaint"),
     ),
     "crash.fatal-signal": SymptomKind(
         "the process died of a signal that its own fault raised", (*_END, "line")
@@ -82,7 +89,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the node or its runtime went down under the container", ("stated", *_END)
     ),
     "crash.failed": SymptomKind(
-        "the process ended with an error code", (*_END, "message", "line", "last_words", "silent")
+        "the process ended with an error code",
+        (*_END, "message", "line", "last_words", "silent", "victim_limit", "victim_suggested"),
     ),
 }
 _BASES = frozenset(
@@ -286,7 +294,19 @@ def _by_itself(snapshot: Snapshot, end: End) -> Iterator[Symptom]:
             found["last_words"] = _line(snapshot, end, last=True)
         if gave_up:
             found["meaning"] = "a fatal error in its log"
+        found |= _lost_a_child(snapshot, end)
         yield _symptom(snapshot, end, "crash.failed", _sentence(snapshot, end), found, notes=notes)
+
+
+def _lost_a_child(snapshot: Snapshot, end: End) -> dict[str, str]:
+    """The memory limit under which a process of the container was killed, as its own words say it was."""
+    words = _last_words(snapshot, end.container)[-_NEAR_END:]
+    limits = memory_limits(snapshot, end.container)
+    if not limits or not any(_CHILD_KILLED.search(word) for word in words):
+        return {}
+    amount = quantity(limits[0][1])
+    twice = {"victim_suggested": show_bytes(amount * 2)} if amount and limits[0][0] == "container" else {}
+    return {"victim_limit": limits[0][1], **twice}
 
 
 def _silent(snapshot: Snapshot, end: End) -> str:
@@ -333,6 +353,7 @@ def _completed(snapshot: Snapshot, end: End) -> Symptom:
     if shell:
         found["bare_shell"] = line[0] if line else f"that of {one.spec.get('image')}"
         found["patch"] = template_patch(snapshot, one, {"command": ["sleep", "infinity"], "args": None})
+    found["complaint"] = "" if shell or background else _complaint(snapshot, end)
     said = f"command {line}" if line else f"command and args are those of image {one.spec.get('image')}"
     return _symptom(
         snapshot,
@@ -342,6 +363,16 @@ def _completed(snapshot: Snapshot, end: End) -> Symptom:
         found,
         notes=[(said, one.spec_path), ("restartPolicy Always", "pod.spec.restartPolicy")],
     )
+
+
+def _complaint(snapshot: Snapshot, end: End) -> str:
+    """What a run that ended well said at its end that does not sound well."""
+    previous, current = log_reads(snapshot, end.container.name)
+    text = (log_text(snapshot, previous if end.container.is_running else current) or "").rstrip()
+    line = decisive(text) if text else None
+    if line is None or line.kind == "last" or text.count("\n") + 1 - line.number > 1:
+        return ""
+    return shown([without_head(line.text)], _TITLE)
 
 
 def _only_shell(one: Container, line: list[str]) -> bool:

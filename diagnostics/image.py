@@ -7,6 +7,7 @@ which pull secrets are offered, and which tags of the same repository are known 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -14,6 +15,8 @@ from dataclasses import replace
 from poddoctor.model import POD, Body, Read, Snapshot, Symptom, SymptomKind
 from poddoctor.pod.containers import Container, containers
 from poddoctor.pod.names import nearest
+from poddoctor.pod.owner import owner_of
+from poddoctor.pod.pattern import lazy
 from poddoctor.pod.reads import Event, node_of, node_read, pod_events, pod_of
 
 from . import _image_world as world
@@ -59,6 +62,11 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "pod_account",
             "wanted_os",
             "list",
+            "asked_url",
+            "stream_tag",
+            "injector",
+            "local",
+            "hiding",
         ),
     ),
     "image.repository-known": SymptomKind("the same repository is here under another tag", ("suggestion",)),
@@ -78,6 +86,10 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the image is being pulled, for a while now", (*_PARTS, "duration", "told", "usual", "other")
     ),
 }
+# They answer the same for what is private and for what is not there.
+_HIDING = ("quay.io", "ghcr.io", "registry.gitlab.com")
+_LOCAL = lazy(r"(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$")
+_TRIGGERS = "image.openshift.io/triggers"
 _REASONS = (
     "ErrImagePull",
     "ImagePullBackOff",
@@ -183,6 +195,10 @@ def _failure(snapshot: Snapshot, pod: Body, container: Container, events: list[E
         "wrong": wrong_with(str(container.spec.get("image") or "")),
         "hub": "Docker Hub" if reference.registry == HUB else "",
         "full_name": _full_name(reference),
+        "asked_url": pull_words.asked_url(text, reference.registry),
+        "local": reference.registry if _LOCAL.match(reference.registry) else "",
+        "hiding": reference.registry if not names and reference.registry in _HIDING else "",
+        **_placeholder(snapshot, pod, container),
         "previous_image": before.image if before else "",
         "previous_revision": before.revision if before else "",
     }
@@ -253,6 +269,31 @@ def _full_name(reference: Reference) -> str:
     """What stands behind the registry in a full reference."""
     rest = f":{reference.tag}" if reference.tag else ""
     return f"{reference.repository}{rest}" + (f"@{reference.digest}" if reference.digest else "")
+
+
+def _placeholder(snapshot: Snapshot, pod: Body, container: Container) -> dict[str, str]:
+    """Who should have put the image in place of what the template says: Istio, or a trigger of OpenShift."""
+    image, meta = str(container.spec.get("image") or ""), pod.get("metadata") or {}
+    marks = {**(meta.get("labels") or {}), **(meta.get("annotations") or {})}
+    istio = container.name == "istio-proxy" or any("inject.istio.io" in key for key in marks)
+    if image == "auto" and (istio or "sidecar.istio.io/inject" in marks):
+        return {"injector": "Istio"}
+    if image.strip():
+        return {}
+    owner = (owner_of(snapshot).body or {}).get("metadata") or {}
+    for trigger in _triggers(str((owner.get("annotations") or {}).get(_TRIGGERS) or "")):
+        source, field = trigger.get("from") or {}, str(trigger.get("fieldPath") or "")
+        if source.get("kind") == "ImageStreamTag" and f'"{container.name}"' in field.replace("'", '"'):
+            return {"stream_tag": str(source.get("name") or "")}
+    return {}
+
+
+def _triggers(text: str) -> list[Body]:
+    try:
+        found = json.loads(text) if text else []
+    except ValueError:
+        return []
+    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def _known_tags(snapshot: Snapshot, reference: Reference) -> list[str]:

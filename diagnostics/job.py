@@ -21,7 +21,9 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "the Job has the condition Failed (or FailureTarget)",
         (*_COMMON, "indexes", "rule", "exit_code", "culprit", "asked", "cronjob"),
     ),
-    "job.suspended": SymptomKind("the Job is suspended: it has no pods", ("job", "queue", "since")),
+    "job.suspended": SymptomKind(
+        "the Job is suspended, or asks for no pods", ("job", "queue", "since", "parallelism")
+    ),
     "job.sidecar-runs-on": SymptomKind(
         "the work of a Job's pod is done, but another container runs on", ("job", "sidecar", "finished")
     ),
@@ -151,7 +153,14 @@ def _failed(job: Body, subject: Subject) -> Iterator[Symptom]:
 
 
 def _suspended(snapshot: Snapshot, job: Body, subject: Subject) -> Iterator[Symptom]:
-    if not (job.get("spec") or {}).get("suspend"):
+    spec = job.get("spec") or {}
+    if not spec.get("suspend"):
+        ended = any(condition(job, kind).get("status") == "True" for kind in ("Complete", "Failed"))
+        if spec.get("parallelism") == 0 and not ended:
+            source = f"job/{_name(job)} spec.parallelism"
+            yield Symptom(
+                "job.suspended", subject, source, "parallelism: 0", {"job": _name(job), "parallelism": "0"}
+            )
         return
     attributes = {"job": _name(job)}
     if queue := ((job.get("metadata") or {}).get("labels") or {}).get("kueue.x-k8s.io/queue-name"):

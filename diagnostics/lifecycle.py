@@ -69,6 +69,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "An init container runs on and waits for something",
         (
             *("for", "host", "port", "service", "service_namespace", "state", "nearest", "what", "log"),
+            "elsewhere",
             *("job", "job_state", "service_is"),
         ),
     ),
@@ -291,6 +292,8 @@ def _init(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Symptom]:
     values |= {"state": state, **extra}
     if "service" in extra:
         values["service_is"] = _STATES.get(state, "").format(port=awaited.port)
+        space = extra.get("service_namespace", "")
+        values["elsewhere"] = space if space != snapshot.target.namespace else ""
     notes += [(f"it runs: {awaited.line}", f"{one.spec_path}.command"), *evidence]
     kept = {key: value for key, value in values.items() if value}
     text = f"running for {waited} without ending: waits for {awaited.what}"

@@ -20,6 +20,7 @@ from poddoctor.pod.reads import LOG_LINES, RECENT, log_reads, log_text, pod_of, 
 from ._complaints import SHOWN_BY_CLUSTER, complaint
 from ._ends import End, last_end
 from ._logfacts import PARTICULARS, addressed, candidate_reads, fact_reads, facts, given
+from ._logroots import first_cause, went_on
 from ._logrules import Meaning, address_in, meanings
 from ._logtext import (
     ERROR,
@@ -34,6 +35,7 @@ from ._logtext import (
     read,
     remark,
     subjects,
+    without_head,
 )
 from ._process import is_over, place
 
@@ -44,18 +46,33 @@ _COMMON = (
 _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "dependency-refused": ("a connection to another program was refused", ("host", "port", "socket")),
     "dependency-not-resolved": ("the name of another program could not be resolved", ("host", "port")),
-    "dependency-timed-out": ("another program did not answer in time", ("host", "port")),
+    "dependency-timed-out": ("another program did not answer in time", ("host", "port", "socket")),
     "dependency-rejected-credentials": (
         "another program rejected user, password or token",
-        ("host", "port", "user", "service_kind", "refuser", "url"),
+        (
+            "host",
+            "port",
+            "user",
+            "service_kind",
+            "refuser",
+            "url",
+            "action",
+            "line_feed",
+            "node_role",
+            "account",
+            "unencrypted_user",
+        ),
     ),
     "dependency-tls-failed": ("TLS with another program failed", ("host", "port", "problem", "valid_for")),
-    "certificate-expired": ("a certificate is past its end", ("host", "port", "not_after", "path")),
+    "certificate-expired": (
+        "a certificate is past its end, or not valid yet",
+        ("host", "port", "not_after", "not_before", "clock", "path"),
+    ),
     "environment-variable-missing": ("a variable that the program needs is not set", ("variable",)),
-    "file-missing": ("a file that the program needs is not there", ("path", "operation")),
+    "file-missing": ("a file that the program needs is not there", ("path", "operation", "unopened")),
     "configuration-invalid": (
         "the program rejects its configuration",
-        ("path", "at", "setting", "value", "problem", "program", "given_by"),
+        ("path", "at", "setting", "value", "problem", "program", "given_by", "header"),
     ),
     "permission-denied": ("the program may not use a file", ("path", "operation", "act", "why", "dropped")),
     "read-only-filesystem": ("the program writes where nothing can be written", ("path",)),
@@ -67,7 +84,10 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
         "a module or library is not in the image",
         ("module", "from_module", "language", "driver_library"),
     ),
-    "heap-exhausted": ("the program's own heap is full", ("runtime", "pool", "other_pool", "bytes")),
+    "heap-exhausted": (
+        "the program's own heap is full, or the system refuses it memory",
+        ("runtime", "pool", "other_pool", "bytes", "denied", "device", "gpu", "gpu_wanted", "gpu_total"),
+    ),
     "kubernetes-api-forbidden": (
         "the API server refuses the pod's service account",
         (
@@ -85,7 +105,16 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "process-limit": ("the program may start no more processes or threads", ()),
     "data-directory-incompatible": (
         "the data on the volume does not suit the program",
-        ("path", "problem", "data_version", "program_version"),
+        (
+            "path",
+            "problem",
+            "data_version",
+            "program_version",
+            "data_cluster",
+            "program_cluster",
+            "stray",
+            "old_path",
+        ),
     ),
     "dependency-unreachable": (
         "a connection to another program failed, it is not said how",
@@ -93,7 +122,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "database-schema-mismatch": (
         "the database is there, but not what the program expects in it",
-        ("database", "table", "column", "version"),
+        ("database", "table", "column", "version", "existing", "problem"),
     ),
     "kubernetes-kind-missing": (
         "the API server does not know a kind that the program needs",
@@ -104,7 +133,7 @@ _MEANINGS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "sysctl-too-low": ("a setting of the node's kernel is too low", ("sysctl_name", "have", "wanted")),
     "dns-loop": ("CoreDNS asks itself", ("loop_from", "zone")),
     "file-too-open": ("the program refuses a file that others may read or write", ("path", "mode")),
-    "license-rejected": ("the program's licence is missing or not valid", ()),
+    "license-rejected": ("the program's licence is missing or not valid", ("accept", "variable")),
     "runtime-version-mismatch": (
         "the program needs another version of its runtime",
         ("runtime", "wanted", "have", "module", "engine", "class_files"),
@@ -132,11 +161,8 @@ _OWN_ENDS = frozenset({"itself", "signal"})
 _NO_LOG_MATTERS = frozenset(
     {"start", "memory", "node-memory", "change", "deletion", "eviction", "pod-end", "lost", "node-restart"}
 )
-_DEEPER: Mapping[str, tuple[str, ...]] = {
-    "leader-election-lost": ("kubernetes-api-unreachable",),
-    "dependency-rejected-credentials": ("file-too-open",),
-}
 _NEAR = 3
+_WORDS_OF_LEVEL = lazy(r"(?i)^(?:(?:uncaught )?error|fatal(?: error)?|critical): ?")
 _GOODBYE, _LATER = 40, 60
 _SERVES = lazy(
     r"(?i)\b(?:listening (?:on|at)|(?:server|service|app\w*) (?:is )?(?:started|running|ready|up)\b|"
@@ -155,10 +181,13 @@ _OPTION = lazy(
     r"(?i)([\"'`]|\b(?:unknown|unrecogni[sz]ed|unexpected|unsupported|illegal|invalid|flag|option|argument|parameter|"
     r"switch)s?:? )?(?<![\w-])(--?[A-Za-z][\w.-]*\w)([\"'`]|:)?"
 )
+_OF_FILES = frozenset({"permission-denied", "file-missing", "read-only-filesystem", "disk-full"})
+_QUOTED_PATH = lazy(r"['\"`](/[^\s'\"`]+)['\"`]")
 _BULLET = lazy(r"^\s*[-*•] ?\S")
 _CONNECTING = lazy(r"(?i)\b(?:connecting|dialing|waiting for|trying)\b")
 _DETAIL = lazy(r"\b(?:DETAIL|HINT|CONTEXT|detail|hint): |^>>> ")
 _TAIL = 15
+_SHOWN = 300  # characters of a line
 _WORDS = 3  # fewer than these in a line say nothing
 _WORD = lazy(r"[A-Za-z]{2,}")
 _QUIET = 8  # entries: one complaint that this many calm ones follow is history for a program that runs
@@ -180,8 +209,8 @@ _SAYS_WHAT = lazy(
 # What an end reads like that leaves the reason to the lines before it.
 _LEAVES_OPEN = lazy(
     r"(?i)giv(?:e|ing|en)[- ]up|cannot|could not|couldn't|can't|unable|fail|start(?:ed|ing|up)?\b|\bboot|"
-    r"\binit|connect|database|broker|availab|reach|\bretr(?:y|ies)|attempt|time(?:d)?[- ]?out|exit|abort|"
-    r"fatal error|shut|\bstop|terminat|depend|health"
+    r"\binit|connect|database|broker|availab|reach|\bretr(?:y|ies)|attempt|time(?:d)?[- ]?out|"
+    r"deadline exceeded|exit|abort|fatal error|shut|\bstop|terminat|depend|health"
 )
 
 
@@ -331,7 +360,7 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
     first: _Verdict | None = None
     for said in _said(snapshot, failing):
         if failing.works:
-            return _repeated(said)
+            return _repeated(said, str(failing.one.spec.get("image") or ""))
         line = decisive_of(said.lines)
         if line is None:
             continue
@@ -345,9 +374,9 @@ def _verdict(snapshot: Snapshot, failing: _Failing) -> _Verdict | None:
     return first
 
 
-def _repeated(said: _Said) -> _Verdict | None:
+def _repeated(said: _Said, image: str) -> _Verdict | None:
     """What a container that works complains of at present."""
-    found = complaint(said.lines, _understood(said.lines))
+    found = complaint(said.lines, _understood(said.lines), image)
     if found is None:
         return None
     meaning, times = found
@@ -381,10 +410,14 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
         return one.line.block == line.block or apart <= (_NEAR if line.weight > PLAIN else _NEAR + 2)
 
     close = [one for one in all_found if near(one) and not _apart(said.lines, one, line)]
+    if not close and line.weight > PLAIN and (same := _repeats(said.lines, all_found, line)):
+        return _Verdict(said, same[-1].line, _merged(said.lines, same[-1], same, all_found), near=True)
     if close:
         exact = [one for one in close if one.line.number == line.number]
         pool = exact or close
-        best = _first_cause(min(pool, key=lambda one: (-one.line.weight, order[id(one)])), all_found)
+        best = first_cause(
+            said.lines, min(pool, key=lambda one: (-one.line.weight, order[id(one)])), all_found
+        )
         # What an entry before the end says may be its reason, and may be another matter.
         plain = (best.line.block == line.block or line.weight < ERROR) and not remark(best.line)
         plain = plain or (best.line.weight >= ERROR and (_open(line) or _shared(best.line, line)))
@@ -404,6 +437,13 @@ def _meant(said: _Said, line: Line, *, ended: bool, one: Container | None) -> _V
         best = max(tail, key=lambda one: (one.line.weight, one.line.number, -order[id(one)]))
         return _Verdict(said, best.line, _merged(said.lines, best, tail, all_found), near=False)
     return _Verdict(said, line, _refused_option(one, line) if ended else None, near=False)
+
+
+def _repeats(lines: Iterable[Line], found: Iterable[Meaning], line: Line) -> list[Meaning]:
+    """What an earlier entry says in the same words as the last ones, and in full."""
+    core = _WORDS_OF_LEVEL.sub("", without_head(line.text)).strip(" .:").lower()
+    blocks = {one.block for one in lines if core in one.text.lower()} if len(core) >= _TAIL else set()
+    return [one for one in found if one.line.block in blocks]
 
 
 def _refused_option(one: Container | None, line: Line) -> Meaning | None:
@@ -429,7 +469,7 @@ def _unsure(meaning: Meaning | None) -> bool:
     return nameless or bool(meaning.attributes.get("unsure"))
 
 
-def _apart(lines: Iterable[Line], meaning: Meaning, line: Line) -> bool:
+def _apart(lines: Sequence[Line], meaning: Meaning, line: Line) -> bool:
     """Whether what ended the program is another matter than what an entry before or after it says.
 
     A fault of the program itself stands alone. Any other error is explained by a mere remark only if it
@@ -444,7 +484,7 @@ def _apart(lines: Iterable[Line], meaning: Meaning, line: Line) -> bool:
         return True
     if line.weight < ERROR or _open(line) or _shared(meaning.line, line):
         return False
-    return remark(meaning.line) or _went_on(lines, meaning.line, line)
+    return remark(meaning.line) or went_on(lines, meaning.line, line)
 
 
 def _open(line: Line) -> bool:
@@ -457,28 +497,6 @@ def _shared(one: Line, other: Line) -> bool:
     return any(len(word) > _WORDS for word in subjects(one.text) & subjects(other.text))
 
 
-def _went_on(lines: Iterable[Line], one: Line, other: Line) -> bool:
-    """Whether the program said something calm between two complaints."""
-    between = sorted((one.number, other.number))
-    return any(
-        between[0] < each.number < between[1]
-        and each.weight <= PLAIN
-        and each.block not in (one.block, other.block)
-        and each.text.strip()
-        for each in lines
-    )
-
-
-def _first_cause(best: Meaning, others: Iterable[Meaning]) -> Meaning:
-    """A lease is lost because the API server does not answer, a login without the key that was refused."""
-    if best.what == "permission-denied" and not best.attributes.get("path"):
-        # "Permission denied" without a file is what a script makes of the API server's answer.
-        return next((one for one in others if one.what == "kubernetes-api-forbidden"), best)
-    deeper = [one for one in others if one.what in _DEEPER.get(best.what, ())]
-    named = [one for one in deeper if "path" in one.attributes]
-    return next(iter([*named, *deeper]), best)
-
-
 def _merged(
     lines: Sequence[Line], best: Meaning, others: Iterable[Meaning], found: Iterable[Meaning]
 ) -> Meaning:
@@ -487,23 +505,45 @@ def _merged(
     Who the other side is may be said in an error before it only: it is taken if all of them name one.
     """
     values = dict(best.attributes)
-    for one in others:
-        if one.what == best.what and (one.line.block == best.line.block or _details(one.line, best.line)):
+    for one in found if "accept" in values else others:
+        same = one.line.block == best.line.block or _details(one.line, best.line) or "accept" in values
+        if one.what == best.what and same:
             for key, value in one.attributes.items():
                 values.setdefault(key, value)
     if str(values.get("module", "")).startswith("GLIBC"):
         values["module"] = max((one.attributes.get("module", "") for one in found), key=_version)
+    if best.what in _OF_FILES and not values.get("path") and (path := _path_above(lines, best.line)):
+        values["path"] = path
     if "host" in _MEANINGS[best.what][1] and not (values.keys() & {"host", "port", "socket"}):
         sides = {
             (one.attributes["host"], one.attributes.get("port", ""))
             for one in found
             if one.what == best.what and one.line.weight >= ERROR and one.attributes.get("host")
         }
+        if not sides:
+            sides = _sides_beside(best, found)
         if len(sides) == 1:
             values["host"], values["port"] = sides.pop()
         elif not sides and (announced := _announced(lines, best)):
             values |= {**announced, "only_address": "an earlier line of the log names it"}
     return Meaning(best.what, best.line, values)
+
+
+def _sides_beside(best: Meaning, found: Iterable[Meaning]) -> set[tuple[str, str]]:
+    """The other side that a remark right beside names, of the same failure."""
+    beside = (one for one in found if abs(one.line.number - best.line.number) <= _NEAR)
+    return {
+        (one.attributes["host"], one.attributes.get("port", ""))
+        for one in beside
+        if one.what == best.what and one.attributes.get("host")
+    }
+
+
+def _path_above(lines: Sequence[Line], line: Line) -> str:
+    """The only path that the error right above names: the system's own words follow it, without one."""
+    above = next((one for one in lines if one.number == line.number - 1 and one.weight >= ERROR), None)
+    paths = set(_QUOTED_PATH.compiled.findall(above.text)) if above else set()
+    return paths.pop() if len(paths) == 1 and not _QUOTED_PATH.search(line.text) else ""
 
 
 def _version(name: str) -> tuple[int, ...]:
@@ -528,7 +568,7 @@ def _details(one: Line, best: Line) -> bool:
 
 def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Iterator[Symptom]:
     line, said, one = verdict.line, verdict.said, failing.one
-    text = " ".join(line.text.split())[:300]
+    text = _shortened(" ".join(line.text.split()))
     where = f"{said.source}, line {line.number}" if said.whole else f"{said.source}, {_from_end(said, line)}"
     meaning = addressed(snapshot, one, verdict.meaning, _entry(verdict)) if verdict.meaning else None
     extra, notes, agrees = facts(snapshot, one, meaning) if meaning else ({}, [], False)
@@ -565,6 +605,17 @@ def _symptoms(snapshot: Snapshot, failing: _Failing, verdict: _Verdict) -> Itera
     )
     if agrees and notes:
         yield Symptom("logs.cluster-agrees", one.subject, notes[0][1], notes[0][0], {"meaning": meaning.what})
+
+
+def _shortened(text: str) -> str:
+    """A line that is not too long; of a chain of wrapped errors, the point is at its end."""
+    if len(text) <= _SHOWN:
+        return text
+    rest = without_head(text)
+    if len(rest) <= _SHOWN:
+        return rest
+    head, tail = rest[: _SHOWN - 122].rpartition(" ")[0], rest[-119:].partition(" ")[2]
+    return f"{head} … {tail}" if head and tail else rest[:_SHOWN]
 
 
 def _often(failing: _Failing, meaning: Meaning, source: str) -> Iterator[tuple[str, str]]:

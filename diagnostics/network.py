@@ -63,6 +63,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             "has_rules",
             "rules",
             "entry",
+            "own_policy",
+            "own_policy_name",
         ),
     ),
     "network.dns-down": SymptomKind(
@@ -87,7 +89,8 @@ _DNS = (("kube-system", "kube-dns"), ("openshift-dns", "dns-default"))
 _TIMEOUT = lazy(
     # Not the argument of a call, which a traceback shows: opener.open(url, data, timeout)
     r"(?i)timed ?-?out|(?:(?<!, )time ?-?out|time ?-?out(?!\)))(?! ?=)|deadline exceeded|"
-    r"ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH"
+    r"ETIMEDOUT|no servers could be reached|no route to host|EHOSTUNREACH|"
+    r"after \d{4,} ms: (?:could ?n[o']t|unable to|failed to) connect"
 )
 _UNRESOLVED = lazy(
     r"(?i)EAI_AGAIN|name resolution|could not resolve|couldn't resolve|cannot resolve|can't resolve|"
@@ -96,16 +99,31 @@ _UNRESOLVED = lazy(
 )
 _PLACE = lazy(
     r"(?P<host>(?:\d{1,3}\.){3}\d{1,3}|[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?)(?:\"? \([^)]*\))?"
-    r"(?::|, port |, port=|:tcp:)"
+    r"(?P<by>:|, port |, port=|:tcp:| port )"
     r"(?P<port>\d{2,5})\b"
 )
 _IN_USE = lazy(
-    r"(?i)address already in use|EADDRINUSE|port (?:is )?already (?:in use|allocated)|"
+    r"(?i)address already in use|EADDRINUSE|port (?:\d+ )?(?:is )?already (?:in use|allocated|bound)|"
     r"failed to bind|bind\(\) to"
 )
 _PORT = lazy(r":::?(\d{2,5})\b|:(\d{2,5})\b|\bport[ =:]+(\d{2,5})\b")
-# A time of day and a place in a source file have a colon and a number, too.
-_NO_PORT = lazy(r"(?<!\d)\d{1,2}:\d{2}:\d{2}\b|\.(?:go|py|js|ts|java|rs|c|cc|cpp|rb|kt|cs|php):\d+\b")
+# A time of day, a place in a source file and an address of this pod's own have a colon and a number, too.
+_NO_PORT = lazy(
+    r"(?<!\d)(?:\d{4}-\d\d-\d\d[Tt ])?\d{1,2}:\d{2}(?::\d{2}|(?=[Zz\s,]|$))|"
+    r"[\w-]+\.(?:go|py|js|mjs|cjs|ts|tsx|jsx|java|rs|c|cc|cpp|h|rb|kt|scala|cs|php|lua|ex|erl):\d+|"
+    r"[\d.]+:\d+(?=->)"
+)
+
+
+def _place_in(line: str) -> re.Match[str] | None:
+    """The host and port that a line names; no time of day, whose hour and minute look like them."""
+    plain = _NO_PORT.sub(" ", line)
+    return next((one for one in _PLACE.finditer(plain) if _is_host(one["host"], one["by"])), None)
+
+
+def _is_host(host: str, by: str) -> bool:
+    """Whether it is no number, and no mere word before "port"."""
+    return not host.isdigit() and (by != " port " or "." in host)
 
 
 def reads(snapshot: Snapshot) -> Iterable[Read]:
@@ -148,7 +166,7 @@ def _reads_of_ready(snapshot: Snapshot, pod: Body) -> Iterator[Read]:
 
 def _namespaces(lines: list[str], own: str, meant: Iterable[str]) -> list[str]:
     """The other namespaces whose Services time out: their policies may shield them."""
-    places = [_PLACE.search(line) for line in lines if _TIMEOUT.search(line)]
+    places = [_place_in(line) for line in lines if _TIMEOUT.search(line)]
     hosts = [*(one["host"] for one in places if one), *meant]
     return sorted({named_namespace(one, own) for one in hosts} - {own})[:2]
 
@@ -159,7 +177,7 @@ def _meant(snapshot: Snapshot, troubled: list[Container]) -> Iterator[str]:
         if probed := _probed(snapshot, one):
             yield probed[0].host
         for line in _lines(snapshot, one):
-            if _TIMEOUT.search(line) and not _PLACE.search(line) and (given := only(one, line)):
+            if _TIMEOUT.search(line) and not _place_in(line) and (given := only(one, line)):
                 yield given.host
 
 
@@ -446,7 +464,7 @@ def _log_symptoms(snapshot: Snapshot, pod: Body, one: Container) -> Iterator[Sym
         yield from _dns_down(snapshot, one, unresolved)
         yield from _policy(snapshot, pod, one, Wanted("dns", "53", unresolved.strip()))
     if timed_out and timed_out != unresolved:
-        place = _PLACE.search(timed_out)
+        place = _place_in(timed_out)
         given = None if place else only(one, timed_out)
         if place:
             wanted = Wanted(place["host"], place["port"], timed_out.strip())
@@ -505,6 +523,9 @@ def _policy(
     }
     rules = (denial.policy.get("spec") or {}).get(denial.direction)
     values |= {"has_rules": "yes" if rules else "no", "rules": str(len(rules or []))}
+    whom = (denial.policy.get("spec") or {}).get("podSelector") or {}
+    if denial.direction == "egress" and denial.open_port.isdigit() and wanted.host != "dns" and not whom:
+        values |= _own_policy(pod, denial.open_port)
     if denial.direction == "ingress" and denial.open_port.isdigit():
         values["entry"] = _entry(pod, denial.open_port, snapshot.target.namespace, space, more=bool(rules))
     kept = {key: value for key, value in values.items() if value}
@@ -530,6 +551,26 @@ def _entry(pod: Body, port: str, space: str, shielded: str, *, more: bool) -> st
         "value": rule if more else [rule],
     }
     return json.dumps([change], separators=(",", ":"))
+
+
+def _own_policy(pod: Body, port: str) -> dict[str, str]:
+    """A policy that lets this workload's pods out, where the one in the way is about all pods.
+
+    Policies add up: what one of them allows is allowed.
+    """
+    labels = {key: value for key, value in _labels(pod).items() if not _OF_ONE_POD.search(key)}
+    stem = _stem(pod)
+    if not labels or not stem:
+        return {}
+    name = f"{stem[:40].rstrip('-.')}-to-{port}"
+    rule = {"ports": [{"port": int(port), "protocol": "TCP"}]}
+    body = {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name},
+        "spec": {"podSelector": {"matchLabels": labels}, "policyTypes": ["Egress"], "egress": [rule]},
+    }
+    return {"own_policy": json.dumps(body, separators=(",", ":")), "own_policy_name": name}
 
 
 def _dns_port(snapshot: Snapshot) -> str:

@@ -34,7 +34,7 @@ _EVICTED = ("resource", "quantity_left", "threshold", "offender", "usage", "requ
 SYMPTOMS: Mapping[str, SymptomKind] = {
     "node.lost": SymptomKind(
         "The pod's node is not ready, or nothing is heard of it",
-        ("node", "ready", "reason", "detail", "for", "silent_for", "shows", "kind"),
+        ("node", "ready", "reason", "detail", "for", "silent_for", "shows", "kind", "lacks"),
     ),
     "node.condition": SymptomKind("The Node object itself says that it is not ready", ("node", "ready")),
     "node.gone": SymptomKind("The Node object of a bound pod does not exist", ("node", "stated")),
@@ -59,7 +59,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "node.rejected-event": SymptomKind("The event of the refusal", ("reason",)),
     "node.device-failed": SymptomKind(
         "A device or resource plugin could not serve the pod",
-        ("resource", "requested", "available", "node", "detail"),
+        ("resource", "requested", "available", "node", "detail", "disk"),
     ),
     "node.topology-rejected": SymptomKind(
         "The node's CPU or topology policy refused the pod", ("reason", "node", "detail")
@@ -83,6 +83,7 @@ _USED = lazy(
 _OUT_OF = lazy(r"Node didn't have enough resource: ([^,]+), requested: (\d+), used: (\d+), capacity: (\d+)")
 _PREDICATE = lazy(r"Predicate (\w+) failed(?:: (.*))?", re.DOTALL)
 _WHY_NO_DEVICE = lazy(r"due to (?:rpc error: code = \w+ desc = )?(.+?),? which is unexpected")
+_NO_NETWORK = lazy(r"NetworkPluginNotReady|NetworkReady=false|cni (?:plugin|config)", re.IGNORECASE)
 _DEVICES = lazy(
     r"requested number of devices unavailable for ([^\s.]+(?:\.[^\s.]+)*)\. "
     r"Requested: (\d+), Available: (\d+)"
@@ -405,6 +406,8 @@ def _predicate(reason: str, message: str) -> dict[str, str]:
 def _device(pod: Body, message: str) -> Symptom:
     why = _WHY_NO_DEVICE.search(message)
     values = {"node": node_name(pod), "detail": why[1] if why else message}
+    if "no space left" in message:
+        values["disk"] = "full"
     if found := _DEVICES.search(message):
         values |= {"resource": found[1], "requested": found[2], "available": found[3]}
     return _said(pod, "node.device-failed", message, values)
@@ -465,6 +468,7 @@ def _lost(snapshot: Snapshot, pod: Body, trouble: Trouble) -> Iterator[Symptom]:
         "detail": trouble.message.rstrip("."),
         "kind": "self" if trouble.ready == "False" else "silent",
         "shows": "Running" if says_running(pod) else "",
+        "lacks": "network" if _NO_NETWORK.search(f"{trouble.reason} {trouble.message}") else "",
     }
     if trouble.since:
         values["for"] = show_duration(snapshot.clock - trouble.since)

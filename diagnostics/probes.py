@@ -55,6 +55,9 @@ _PROBE = (
     "counts",
     "effect",
     "mismatch",
+    "hint",
+    "undeclared",
+    "amid",
     "proven",
     "bound_by",
     "bound_env",
@@ -65,6 +68,10 @@ _PROBE = (
     "left",
     "lived",
     "early",
+    "startup_patch",
+    "forbidden",
+    "grpc_service",
+    "speaks",
     "times",
     "exit_code",
 )
@@ -86,20 +93,24 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "probes.port-unknown": SymptomKind("A probe names a port that its container does not declare", _PROBE),
     "probes.gate-unmet": SymptomKind(
         "A readiness gate is not True while all containers have been ready for some time",
-        ("gate", "gate_status", "setter", "said", "injected"),
+        ("gate", "gate_status", "setter", "said", "injected", "refused_by"),
     ),
     "probes.gate-young": SymptomKind(
         "A readiness gate is not True yet: the containers became ready moments ago",
-        ("gate", "gate_status", "setter", "said", "injected"),
+        ("gate", "gate_status", "setter", "said", "injected", "refused_by"),
     ),
 }
 
 _OFTEN = 6
 _JUST_NOW = timedelta(minutes=1)
 _GATE_TIME = timedelta(minutes=2)
+_NO_MATTER_OF_TIME = frozenset(
+    {"port-unknown", "command-missing", "scheme", "grpc-unimplemented", "grpc-unknown-service"}
+)
 _ITS_OWN = frozenset({"http-error", "exit", "not-serving", "refused", "timeout", "reset", "other", ""})
 # Lines that a server writes about each request, the probe's own among them, or about nothing at all.
 _CHATTER = lazy(r'" \d{3} |kube-probe|\[(?:notice|debug)\]|(?i:\blevel=(?:info|debug)\b)')
+_HEALTH_CHECK = lazy(r"(?i)FailedHealthChecks|health checks? failed")
 _GATES = (
     ("target-health.elbv2.k8s.aws/", "the AWS Load Balancer Controller"),
     ("target-health.alb.ingress.k8s.aws/", "the AWS Load Balancer Controller"),
@@ -158,7 +169,7 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
     unhealthy = _failures(snapshot, one, probes, events)
     probes = {kind: original(snapshot, one, probe) for kind, probe in probes.items()}
     killed = killed_by_probe(snapshot, one, probes, unhealthy, events)
-    yield from killed
+    yield from (_with_words(snapshot, one, each) for each in killed)
     if killed:
         ready = unhealthy.get("readiness")
         if ready and "readiness" in probes and not killed[0].past:
@@ -174,6 +185,14 @@ def _container(snapshot: Snapshot, one: Container, events: list[Event]) -> Itera
         yield from _not_started(snapshot, one, probes["startup"], unhealthy.get("startup"))
     elif "readiness" in probes:
         yield from _not_ready(snapshot, one, probes["readiness"], unhealthy.get("readiness"))
+
+
+def _with_words(snapshot: Snapshot, one: Container, killed: Symptom) -> Symptom:
+    """Where the program itself says that it is not well, its log says why."""
+    if killed.attributes.get("failure") not in ("http-error", "not-serving") or killed.past:
+        return killed
+    words = _decisive_words(snapshot, one, log_reads(snapshot, one.name)[0])
+    return replace(killed, notes=(*killed.notes, *words)) if killed.name == "probes.killed" else killed
 
 
 def _failures(
@@ -234,7 +253,7 @@ def _not_started(
     values = attributes_of(snapshot, one, probe, seen, "never-started")
     if running is not None and running.total_seconds() <= probe.budget and not (errored or unknown_port):
         yield _starting(one, probe, values, running)
-        if seen and values.get("failure") in ("scheme", "grpc-unimplemented"):
+        if seen and values.get("failure") in _NO_MATTER_OF_TIME - {"port-unknown", "command-missing"}:
             yield event_symptom(one, seen, values)
         return
     text = f"started is false: {probe.asks} has not succeeded"
@@ -251,7 +270,7 @@ def _not_started(
 def _not_ready(snapshot: Snapshot, one: Container, probe: Probe, seen: Unhealthy | None) -> Iterator[Symptom]:
     running = snapshot.clock - one.started_at if one.started_at else None
     values = attributes_of(snapshot, one, probe, seen, "unready")
-    known = values.get("failure") in ("port-unknown", "command-missing", "scheme", "grpc-unimplemented")
+    known = values.get("failure") in _NO_MATTER_OF_TIME
     if running is not None and running.total_seconds() <= probe.budget and not known:
         yield _starting(one, probe, values, running)
         return
@@ -279,7 +298,11 @@ def _said(snapshot: Snapshot, one: Container, values: Mapping[str, str]) -> Iter
     """
     if values.get("failure") not in _ITS_OWN or values.get("mismatch"):
         return
-    text = log_text(snapshot, log_reads(snapshot, one.name)[1]) or ""
+    yield from _decisive_words(snapshot, one, log_reads(snapshot, one.name)[1])
+
+
+def _decisive_words(snapshot: Snapshot, one: Container, log: Read) -> Iterator[tuple[str, str]]:
+    text = log_text(snapshot, log) or ""
     words = "\n".join(line if not _CHATTER.search(line) else "" for line in text.splitlines())
     line = decisive(words) if words.strip() else None
     if line:
@@ -339,6 +362,7 @@ def _gate(snapshot: Snapshot, pod: Body, name: str, symptom: str) -> Symptom:
         "setter": next((who for prefix, who in _GATES if name.startswith(prefix)), ""),
         "said": shorten(said, 80),
         "injected": _injected(snapshot, name),
+        "refused_by": "health check" if _HEALTH_CHECK.search(f"{now.get('reason')} {said}") else "",
     }
     text = f"the containers are ready, but condition {name} is {status}" + (f": {said}" if said else "")
     notes = ((str(ready["message"]), "pod.status.conditions[Ready]"),) if ready.get("message") else ()

@@ -51,6 +51,10 @@ _ROOM = (
     "absent_pages",
     "only_node",
     "holders",
+    "no_machine",
+    "second",
+    "injected",
+    "mesh",
 )
 _RULE = (
     "topology_key",
@@ -78,6 +82,10 @@ _TAINT = (
     "pod_patch",
     "near_toleration",
     "state",
+    "pressure",
+    "no_network",
+    "leaving",
+    "agent",
     "fargate",
 )
 _LABEL = (
@@ -85,6 +93,7 @@ _LABEL = (
     "value",
     "wanted",
     "have",
+    "given_by",
     "values",
     "selector_all",
     "label",
@@ -137,6 +146,8 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
             *_RULE,
             "skew",
             "max_skew",
+            "min_domains",
+            "min_patch",
             "domains",
             "emptiest",
             "emptiest_why",
@@ -175,7 +186,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     "scheduling.scale-up": SymptomKind(
         "An autoscaler has said that a node is on its way", ("autoscaler", "said", "age")
     ),
-    "scheduling.error": SymptomKind("The scheduler failed on this pod", ("reason",)),
+    "scheduling.error": SymptomKind("The scheduler failed on this pod", ("reason", "claims")),
     "scheduling.gated": SymptomKind(
         "Scheduling gates hold the pod back", ("gate", "gates", "gate_owner", "age", "gate_index")
     ),
@@ -297,7 +308,9 @@ def examine(snapshot: Snapshot) -> Iterable[Symptom]:
         return
     if condition(pod, "PodScheduled").get("reason") == "SchedulerError" and message.total is None:
         text, source = said.words(snapshot, pod)
-        yield Symptom("scheduling.error", POD, source, text, {"reason": text})
+        late = 'plugin "VolumeBinding"' in text and world_.claim_names(pod)
+        facts = {"claims": ", ".join(late)} if late else {}
+        yield Symptom("scheduling.error", POD, source, text, {"reason": text, **facts})
     elif message.about_volumes:
         yield from ahead.behind_claims(snapshot, pod, message)
     else:

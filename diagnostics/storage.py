@@ -8,7 +8,19 @@ from poddoctor.model import Read, Snapshot, Symptom, SymptomKind
 
 from . import _binding, _mounting
 
-_CLAIM = ("claim", "volume", "size", "modes", "class", "unset", "empty", "ephemeral", "plain", "mode")
+_CLAIM = (
+    "claim",
+    "volume",
+    "size",
+    "modes",
+    "class",
+    "unset",
+    "empty",
+    "ephemeral",
+    "plain",
+    "mode",
+    "claim_owner",
+)
 _CLASSES = ("existing", "nearest", "other", "default")
 _MOUNT = (
     "node",
@@ -36,6 +48,7 @@ _MOUNT = (
     "foreign_option",
     "object",
     "provider_class",
+    "absent_class",
     "lacking",
 )
 _DRIVER = (
@@ -57,7 +70,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "storage.claim-missing": SymptomKind(
         "The pod names a claim that does not exist.",
-        ("claim", "volume", "nearest", "unlike", "existing", "template", "elsewhere"),
+        ("claim", "volume", "nearest", "akin", "unlike", "existing", "template", "elsewhere"),
     ),
     "storage.claims-unbound": SymptomKind(
         "A claim is not bound, and the claims cannot be read.", ("claims",)
@@ -87,11 +100,12 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
         "The volume controller says that the class is not found.", ("claim",)
     ),
     "storage.class-unset": SymptomKind(
-        "A claim without a class finds neither a default class nor a volume.", (*_CLAIM, *_CLASSES, "how")
+        "A claim without a class finds neither a default class nor a volume.",
+        (*_CLAIM, *_CLASSES, "how", "fitting"),
     ),
     "storage.no-volume-fits": SymptomKind(
         "None of the volumes that were made by hand fits the claim.",
-        (*_CLAIM, "closest", "why", "problem", "offered", "count"),
+        (*_CLAIM, "closest", "why", "problem", "offered", "offered_mode", "label", "unlabel", "count"),
     ),
     "storage.named-volume-unusable": SymptomKind(
         "A claim names a volume that does not exist, is taken or does not fit.",
@@ -102,18 +116,18 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
     ),
     "storage.provisioner-silent": SymptomKind(
         "A claim waits for a provisioner that does not answer.",
-        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives"),
+        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives", "unheard"),
     ),
     "storage.provisioning": SymptomKind(
         "A volume is being made.",
-        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives"),
+        (*_CLAIM, "provisioner", "since", "driver_absent", "nearest", "alternatives", "unheard"),
     ),
     "storage.claim-without-scheduler": SymptomKind(
         "A claim waits for the scheduler, which spec.nodeName passes by.", _CLAIM
     ),
     "storage.volume-attached-elsewhere": SymptomKind(
         "A volume for one node only is attached to another node.",
-        (*_MOUNT, "holder", "holder_node", "node_state"),
+        (*_MOUNT, "holder", "holder_node", "node_state", "case"),
     ),
     "storage.attaching": SymptomKind("A volume is being attached to the node.", (*_MOUNT, "since")),
     "storage.attach-failed": SymptomKind("A volume could not be attached to the node.", _MOUNT),

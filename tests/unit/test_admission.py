@@ -541,3 +541,47 @@ def test_the_controllers_words_do_not_hide_that_the_day_never_comes() -> None:
     found = findings("cronjob", {"spec": {"jobTemplate": {}, "schedule": "0 0 31 2 *"}}, events)
     assert "31 February" in found[0].title
     assert (text, found[0].symptoms[0].notes[0][1]) == found[0].symptoms[0].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "words"),
+    [
+        ('pods "web-1" is forbidden: Post "https://bouncer:1323/policy?timeout=30s": dial tcp: lookup bouncer: no such host',
+         "webhook-unreachable", "The backend of the image policy, https://bouncer:1323/policy"),
+        ('pods "web-1" is forbidden: image policy webhook backend denied one or more images: no latest',
+         "create-refused", "statefulset/web: image policy webhook backend denied"),
+    ],
+)  # fmt: skip
+def test_the_image_policy_of_the_api_server(said: str, cause: str, words: str) -> None:
+    events = {("StatefulSet", "web"): [event(f"create Pod web-0 in StatefulSet web failed error: {said}")]}
+    found = findings("statefulset", {"spec": {"replicas": 1}, "status": {"replicas": 0}}, events)
+    assert first(found) == f"admission/{cause}"
+    assert words in found[0].title
+
+
+@pytest.mark.parametrize(("owned", "cause"), [(True, ""), (False, "admission/replicas-zero")])
+def test_an_old_revision_has_no_pods_on_purpose(owned: bool, cause: str) -> None:
+    owner = [{"kind": "Deployment", "name": "web", "controller": True}] if owned else []
+    meta = {"name": "web", "namespace": "shop", "uid": "u1", "ownerReferences": owner}
+    body = {"metadata": meta, "spec": {"replicas": 0}, "status": {"replicas": 0}}
+    assert first(findings("replicaset", body, {})) == cause
+
+
+@pytest.mark.parametrize(
+    ("said", "names", "fix"),
+    [
+        ("failed quota: team: must specify limits.cpu for: app; limits.memory for: app", ["app", "side"], "-c app "),
+        ("failed quota: team: must specify limits.cpu for: app,side", ["app", "side"], "set resources statefulset/web --requests"),
+        ("failed quota: team: must specify limits.cpu for: app", ["app"], "set resources statefulset/web --requests"),
+        ("maximum cpu usage per Container is 1, but limit is 2", ["app", "side"], "-c ${CONTAINER:?"),
+        ("maximum cpu usage per Container is 1, but limit is 2", ["app"], "set resources statefulset/web --requests"),
+        ("exceeded quota: team, requested: limits.cpu=2, used: limits.cpu=3, limited: limits.cpu=4", ["app", "side"], "-c ${CONTAINER:?"),
+    ],
+)  # fmt: skip
+def test_what_one_container_asks_for_is_not_set_on_all(said: str, names: list[str], fix: str) -> None:
+    words = f'create Pod web-0 in StatefulSet web failed error: pods "web-0" is forbidden: {said}'
+    template = {"spec": {"containers": [{"name": name} for name in names]}}
+    body = {"spec": {"replicas": 1, "template": template}, "status": {"replicas": 0}}
+    found = findings("statefulset", body, {("StatefulSet", "web"): [event(words)]})
+    assert found
+    assert [fix in step.run for step in found[0].steps if step.fixes] == [True]

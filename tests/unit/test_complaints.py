@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from poddoctor.diagnostics._awaits import slices_read
+from poddoctor.diagnostics._awaits import services_read, slices_read
 from poddoctor.diagnostics._policies import policies_read
 
-from poddoctor.model import Answer, Body, Found, Read, Snapshot, Unknown
+from poddoctor.model import Absent, Answer, Body, Found, Read, Snapshot, Unknown
 from poddoctor.pod.reads import get, list_of, pod_read, recent_log_read
 
 from .test_logs import CLOCK, TARGET, diagnosed
@@ -66,6 +66,15 @@ def test_how_often_is_said_and_no_restart_advised() -> None:
 def test_the_log_of_a_working_container_is_not_missed() -> None:
     assert READ.optional
     assert diagnosed("", status=WORKS, others={READ: Unknown("forbidden", "no")}) == ()
+
+
+@pytest.mark.parametrize(
+    ("listed", "causes"), [(Found({"items": []}), ["logs/dependency-refused"]), (Absent(), [])]
+)
+def test_a_service_is_missed_only_if_services_can_be_listed(listed: Answer, causes: list[str]) -> None:
+    others = {get("v1", "services", "shop", "ledger"): Absent(), services_read("shop"): listed}
+    found = diagnosed("", status=WORKS, others={**others, READ: Found(REFUSED * 3)})
+    assert [one.cause.id for one in found] == causes
 
 
 @pytest.mark.parametrize(("times", "causes"), [(3, ["network/network-policy-denies"]), (2, [])])

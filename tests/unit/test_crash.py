@@ -471,3 +471,30 @@ def test_an_abort_is_told_with_its_reason() -> None:
     log = "terminate called after throwing an instance of 'a::B'\n  what():  shard 3 differs\n"
     body = pod({}, {"state": BACK_OFF, "lastState": ended(134)})
     assert "shard 3 differs" in engine.diagnose(snapshot(body, [], log)).findings[0].title
+
+
+@pytest.mark.parametrize(
+    ("log", "limit", "said"),
+    [
+        ("cart: line 3: 18 Killed   dump > a\ndump failed\n", LIMIT, True),
+        ("Worker (pid:7) was sent SIGKILL! Perhaps out of memory?\n", LIMIT, True),
+        ("Worker (pid:7) was sent SIGKILL! Perhaps out of memory?\n", {}, False),
+        ("the killed bird flew\n", LIMIT, False),
+    ],
+)
+def test_a_child_that_was_killed_under_a_limit(log: str, limit: dict[str, Any], *, said: bool) -> None:
+    body = pod(limit, {"state": BACK_OFF, "lastState": ended(1)})
+    (first, *_) = engine.diagnose(snapshot(body, [], log)).findings
+    assert first.cause.id == "crash/application-error"
+    assert ("memory limit of 64Mi" in first.title) is said
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [("httpd (pid 1) already running\n", "already running"), ("all 7 rows copied\n", "ends well")],
+)
+def test_last_words_of_an_end_without_an_error(log: str, words: str) -> None:
+    body = pod({"command": ["/app"]}, {"state": BACK_OFF, "lastState": ended(0, "Completed", lasted=1)})
+    (first, *_) = engine.diagnose(snapshot(body, [], log)).findings
+    assert first.cause.id == "crash/finishes-immediately"
+    assert words in first.title

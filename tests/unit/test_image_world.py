@@ -42,15 +42,17 @@ def diagnose(
     answers: dict[Read, Answer] | None = None,
     events: tuple[tuple[str, str], ...] = (),
     version: str = "v1.34.1",
+    reason: str = "ErrImagePull",
+    labels: dict[str, str] | None = None,
 ) -> Finding:
     owner = {"kind": "ReplicaSet", "name": "web-a", "controller": True, "apiVersion": "apps/v1"}
-    waiting = {"reason": "ErrImagePull", "message": message}
+    waiting = {"reason": reason, "message": message}
     pod = {
         "metadata": {
             "name": "web-a-1",
             "namespace": "shop",
             "uid": "u",
-            "labels": LABELS,
+            "labels": {**LABELS, **(labels or {})},
             "ownerReferences": [owner],
         },
         "spec": {
@@ -390,3 +392,71 @@ def test_a_secret_for_another_registry_may_be_beside_the_point(
     assert (found.cause.id, found.confidence) == ("image/pull-secret-unusable", confidence)
     renames = any("set image" in step.run for step in found.steps)
     assert renames is ("registries" in getattr(held, "body", {}))
+
+
+TRIGGER = '[{"from":{"kind":"ImageStreamTag","name":"web:latest"},"fieldPath":"spec.template.spec.containers[?(@.name==\\"%s\\")].image"}]'
+
+
+@pytest.mark.parametrize(
+    ("annotation", "tag"),
+    [(TRIGGER % "app", "web:latest"), (TRIGGER % "side", ""), ("no json", ""), ("", "")],
+)
+def test_a_blank_that_a_trigger_of_openshift_should_fill(annotation: str, tag: str) -> None:
+    notes = {"image.openshift.io/triggers": annotation}
+    deployment = {"metadata": {"name": "web", "annotations": notes}, "spec": {}}
+    answers: dict[Read, Answer] = {get("apps/v1", "deployments", "shop", "web"): Found(deployment)}
+    found = diagnose('couldn\'t parse image name " "', image=" ", answers=answers, reason="InvalidImageName")
+    assert found.cause.id == "image/invalid-reference"
+    assert found.attributes.get("stream_tag", "") == tag
+
+
+@pytest.mark.parametrize(
+    ("image", "labels", "told"),
+    [
+        ("auto", {"sidecar.istio.io/inject": "true"}, True),
+        ("auto", {}, False),  # somebody's own image of that name
+        ("shop/auto", {"sidecar.istio.io/inject": "true"}, False),
+    ],
+)
+def test_the_place_holder_of_a_gateway_that_was_not_injected(
+    image: str, labels: dict[str, str], told: bool
+) -> None:
+    said = "pull access denied, repository does not exist or may require authorization: insufficient_scope"
+    found = diagnose(said, image=image, labels=labels)
+    assert found.cause.id == "image/repository-not-found"
+    assert ("place holder" in found.title) is told
+    assert any("point the workload" in step.do for step in found.steps) is not told
+
+
+def test_a_registry_that_is_the_node_itself_and_the_way_it_was_asked() -> None:
+    said = 'failed to do request: Head "http://localhost:5000/v2/a": dial tcp [::1]:5000: connect: connection refused'
+    found = diagnose(said, image="localhost:5000/a:1")
+    assert "seen from node n1, is the node itself" in found.title
+    assert any("http://localhost:5000/v2/" in step.run for step in found.steps)
+    far = diagnose("dial tcp 10.0.0.9:443: connect: connection refused", image="hub.example.com/a:1")
+    assert "itself" not in far.title
+    assert any("https://hub.example.com/v2/" in step.run for step in far.steps)
+
+
+@pytest.mark.parametrize(
+    ("image", "names", "told"),
+    [
+        ("quay.io/shop/web:1", (), True),
+        ("quay.io/shop/web:1", ("own",), False),
+        ("hub.example.com/web:1", (), False),
+    ],
+)
+def test_some_registries_do_not_tell_private_from_absent(
+    image: str, names: tuple[str, ...], told: bool
+) -> None:
+    found = diagnose(
+        "unexpected status from HEAD request to https://x/v2/: 401 UNAUTHORIZED", image=image, names=names
+    )
+    assert found.cause.id == "image/credentials-rejected"
+    assert ("or it is not there" in found.title) is told
+    assert any("If the name is wrong" in step.do for step in found.steps) is told
+
+
+def test_the_mirror_is_tried_where_the_mirror_was_asked() -> None:
+    said = 'Head "https://mirror.example.com:5000/v2/a?ns=docker.io": dial tcp 10.9.9.9:5000: connect: no route to host'
+    assert any("https://mirror.example.com:5000/v2/" in step.run for step in diagnose(said).steps)

@@ -169,3 +169,9 @@ def test_a_cronjob_tells_how_its_newest_job_ended() -> None:
         }
         report = engine.diagnose(Snapshot(target, answers, NOW))
         assert [one.cause.id for one in report.findings] == wanted
+
+
+def test_a_job_that_asks_for_no_pods_is_told() -> None:
+    finding = on_job(job(parallelism=0)).findings[0]
+    assert (finding.cause.id, "parallelism 0" in finding.title) == ("job/suspended", True)
+    assert not on_job(job("Done", "", "Complete", parallelism=0)).findings

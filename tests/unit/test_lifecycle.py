@@ -456,3 +456,9 @@ def test_a_budget_whose_pods_cannot_be_counted() -> None:
     assert "cannot be counted" in drained(one)[0].title
     del one["status"]
     assert not drained(one)
+
+
+def test_a_service_of_another_namespace_is_told_with_it() -> None:
+    body = waiting(["sh", "-c", "until nslookup ledger.books.svc; do sleep 2; done"], 300)
+    found = findings(body, {get("v1", "services", "books", "ledger"): Absent()})[0]
+    assert "Service ledger of namespace books, which does not exist" in found.title

@@ -345,3 +345,73 @@ def test_the_pods_of_this_workload_alone_are_let_in(rules: list[dict[str, Any]],
     assert f'"path":"/spec/ingress{path}"' in fix.run
     assert rule in fix.run
     assert fix.undo.endswith('"path":"/spec/ingress' + ("/1" if rules else "") + "\"}]'")
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        (
+            "2026-05-04T11:58:51Z fatal dial tcp 10.1.2.3:5432: connect: connection timed out",
+            ("10.1.2.3", "5432"),
+        ),
+        ("11:58 cannot connect to stock:8443: timed out", ("stock", "8443")),
+        ("read tcp 10.0.0.9:41000->10.1.2.3:6379: i/o timeout", ("10.1.2.3", "6379")),
+        ("client.go:58 the call timed out", None),
+        ("the program on port 8080 timed out", None),
+        ("connect to stock.till port 8080 timed out", ("stock.till", "8080")),
+        ("May 4 11:58:51 timed out", None),
+    ],
+)
+def test_a_time_of_day_or_a_place_in_the_source_is_no_host_and_port(
+    line: str, place: tuple[str, str] | None
+) -> None:
+    policy = {
+        "metadata": {"name": "deny", "namespace": "shop"},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"]},
+    }
+    body = pod(ready=False)
+    found = findings(body, [], log=line, policies=[policy])
+    seen = found[0].attributes
+    assert found[0].cause.id == "network/network-policy-denies"
+    assert (seen.get("host"), seen.get("port")) == (place or (None, None))
+
+
+@pytest.mark.parametrize("line", ["port 8080 is already in use", "port 8080 already bound"])
+def test_a_port_of_the_host_that_is_taken_is_known_in_other_words(line: str) -> None:
+    body = pod(ready=False)
+    body["spec"]["hostNetwork"] = True
+    found = findings(body, [], log=f"main.go:19] {line}, see --http-port")
+    assert [(one.cause.id, one.attributes.get("port")) for one in found] == [
+        ("network/host-network-conflict", "8080")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("host", "rule", "denied"),
+    [
+        ("pay.example.com", {"to": [{"namespaceSelector": {}}]}, True),
+        ("pay.example.com", {"to": [{"ipBlock": {"cidr": "0.0.0.0/0"}}]}, False),
+        ("pay.example.com", {"ports": [{"port": 443}]}, False),
+        ("till.dev", {"to": [{"namespaceSelector": {}}]}, False),
+    ],
+)
+def test_a_policy_for_the_pods_of_the_cluster_keeps_from_the_internet(
+    host: str, rule: dict[str, Any], *, denied: bool
+) -> None:
+    spec = {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]}
+    policy = {"metadata": {"name": "inside", "namespace": "shop"}, "spec": spec}
+    line = f"curl: (28) Failed to connect to {host} port 443 after 130000 ms: Couldn't connect to server"
+    assert bool(findings(pod(ready=False), [], log=line, policies=[policy])) is denied
+
+
+@pytest.mark.parametrize(("whom", "own"), [({}, True), ({"matchLabels": {"app": "web"}}, False)])
+def test_a_policy_about_all_pods_is_left_as_it_is(whom: dict[str, Any], *, own: bool) -> None:
+    spec = {"podSelector": whom, "policyTypes": ["Egress"]}
+    policy = {"metadata": {"name": "deny", "namespace": "shop"}, "spec": spec}
+    body = pod(ready=False, app="web", **{"pod-template-hash": "7d9"})
+    body["metadata"]["generateName"] = "web-7d9-"
+    found = findings(body, [], log="dial tcp 10.1.2.3:5432: i/o timeout", policies=[policy])[0]
+    assert (found.attributes.get("own_policy_name") == "web-to-5432") is own
+    applied = [step.run or "" for step in found.steps if "apply -f -" in (step.run or "")]
+    assert bool(applied) is own
+    assert not any("7d9" in one.partition("podSelector")[2].partition("kubectl")[0] for one in applied)

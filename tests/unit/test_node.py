@@ -145,7 +145,12 @@ def test_the_pod_alone_gives_the_node_away() -> None:
 def test_a_node_that_says_itself_what_it_lacks() -> None:
     message = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady"
     not_ready = Found(node("False", message, "KubeletNotReady"))
-    assert "NetworkPluginNotReady" in findings(bound(MARKED), not_ready)[0].title
+    found = findings(bound(MARKED), not_ready)[0]
+    assert "NetworkPluginNotReady" in found.title
+    assert any("network plugin's own pod" in step.do for step in found.steps)
+    assert not any("restart kubelet" in (step.run or "") for step in found.steps)
+    other = findings(bound(MARKED), Found(node("False", "PLEG is not healthy", "KubeletNotReady")))[0]
+    assert any("restart kubelet" in (step.run or "") for step in other.steps)
     # The pod that is to bring the network runs on the host's.
     assert not findings(bound(WELL, spec={"hostNetwork": True}), not_ready)
 
@@ -336,3 +341,14 @@ def test_the_label_that_the_node_does_not_have_is_told_and_no_name_is_taken_away
         found = findings(body, there, {read: Found({"metadata": {"name": "web"}, "spec": spec})})[0]
         assert "it asks for disk=ssd, the node has disk=hdd" in found.title
         assert any('"nodeName":null' in step.run for step in found.steps) is pinned
+
+
+@pytest.mark.parametrize(("why", "disk"), [("no space left on device", True), ("no healthy devices", False)])
+def test_a_full_disk_is_no_matter_of_the_device_plugin(why: str, *, disk: bool) -> None:
+    message = (
+        f"Pod was rejected: Allocate failed due to cannot write the checkpoint: {why}, which is unexpected"
+    )
+    finding = findings(failed("UnexpectedAdmissionError", message))[0]
+    assert finding.cause.id == "node/device-allocation-failed"
+    assert any("disk" in step.do for step in finding.steps) is disk
+    assert any("device plugin anew" in step.do for step in finding.steps) is not disk

@@ -49,7 +49,7 @@ TEXTS = [
     ("grpc","Liveness probe failed: error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service grpc.health.v1.Health","grpc-unimplemented"),
     ("grpc","Liveness probe failed: timeout: health rpc did not complete within 1s","timeout"),
     ("grpc",'Liveness probe failed: service unhealthy (responded with "NOT_SERVING")',"not-serving"),
-    ("grpc","Liveness probe failed: error: health rpc probe failed: rpc error: code = NotFound desc = unknown service","other"),
+    ("grpc","Liveness probe failed: error: health rpc probe failed: rpc error: code = NotFound desc = unknown service","grpc-unknown-service"),
     ("http",'Readiness probe errored and resulted in unknown state: strconv.Atoi: parsing "web": invalid syntax',"port-unknown"),
     ("http",'Readiness probe errored: couldn\'t find port: "web" in container',"port-unknown"),
     ("http",'Readiness probe failed: Get "https://10.1.2.3:8443/healthz": remote error: tls: bad certificate',"certificate"),

@@ -381,3 +381,275 @@ def test_a_sliver_of_cpu_makes_a_slow_start(limit: str, cause: str) -> None:
         event("Killing", "Container app failed liveness probe, will be restarted", 5),
     ]
     assert first(snapshot(pod(app, status), said)) == cause
+
+
+def spoken(taken: Snapshot) -> tuple[str, str, str]:
+    """The cause, the title and the first command of the first finding."""
+    one = engine.diagnose(taken).findings[0]
+    runs = [step.run for step in one.steps if step.run and step.risk == "restarts-pods"]
+    return one.cause.id.removeprefix("probes/"), one.title, runs[0] if runs else ""
+
+
+def test_a_probe_that_names_another_host_asks_that_host_and_not_the_pod() -> None:
+    probe = {"httpGet": {"path": "/up", "port": 80, "host": "shop.example.org"}}
+    text = 'Readiness probe failed: Get "http://shop.example.org:80/up": dial tcp: lookup shop.example.org: no such host'
+    taken = snapshot(pod({"readinessProbe": probe}, running(600)), [event("Unhealthy", text)])
+    cause, title, _ = spoken(taken)
+    assert (cause, "of shop.example.org, not of the pod" in title) == ("probe-port-closed", True)
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("grpc server listening on 0.0.0.0:7000", "probe-port-closed"),
+        ("grpc server listening on 0.0.0.0:9000", "probe-times-out"),
+        ("", "probe-times-out"),
+    ],
+)
+def test_a_grpc_client_calls_a_closed_port_silence(log: str, cause: str) -> None:
+    probe = {"grpc": {"port": 9000}}
+    text = 'Readiness probe failed: timeout: failed to connect service "10.0.0.9:9000" within 1s: context deadline exceeded'
+    taken = snapshot(pod({"readinessProbe": probe}, running(600)), [event("Unhealthy", text)], log)
+    assert first(taken) == cause
+
+
+def test_what_listens_on_the_loopback_is_no_port_to_ask_instead() -> None:
+    probe = {"httpGet": {"path": "/startup", "port": 9090}, "failureThreshold": 3}
+    status = running(20, restartCount=4, lastState=ended(143, 60, 25), started=False)
+    text = 'Startup probe failed: Get "http://10.0.0.9:9090/startup": dial tcp 10.0.0.9:9090: connect: connection refused'
+    events = [
+        event("Unhealthy", text),
+        event("Killing", "Container app failed startup probe, will be restarted", 26),
+    ]
+    taken = snapshot(pod({"startupProbe": probe}, status), events, "proxy listening on 127.0.0.1:5432")
+    cause, title, _ = spoken(taken)
+    assert (cause, "127.0.0.1:5432" in title) == ("probe-port-closed", True)
+    assert not any("5432" in (step.run or "") for step in engine.diagnose(taken).findings[0].steps)
+
+
+def killed_by(
+    probe: dict[str, Any], lived: float, said: str, log: str = "", code: int = 137
+) -> tuple[str, str, list[str]]:
+    status = running(30, restartCount=5, lastState=ended(code, lived, 35))
+    events = [
+        event("Unhealthy", f"Liveness probe failed: {said}", 40),
+        event("Killing", "Container app failed liveness probe, will be restarted", 37),
+    ]
+    taken = snapshot(pod({"livenessProbe": probe}, status), events)
+    answers = {**taken.answers, log_reads(taken, "app")[0]: Found(log)}
+    found = engine.diagnose(Snapshot(taken.target, answers, NOW)).findings[0]
+    return found.cause.id.removeprefix("probes/"), found.title, [step.do for step in found.steps]
+
+
+def test_a_startup_probe_is_advised_only_where_the_start_was_cut_short() -> None:
+    said = 'Get "http://10.0.0.9:8080/healthz": context deadline exceeded (Client.Timeout exceeded while awaiting headers)'
+    late = killed_by(HTTP, 3000, said)
+    assert late[0] == "liveness-kills-container"
+    assert not any("time to start" in do for do in late[2])
+
+
+def test_crio_says_timed_out_in_the_commands_place() -> None:
+    probe = {"exec": {"command": ["ask-broker", "ping"]}, "timeoutSeconds": 2}
+    assert "no answer within 2s" in killed_by(probe, 900, "command timed out")[1]
+    assert '"command timed out after' in killed_by(probe, 900, "command timed out after 3 tries")[1]
+
+
+def test_a_command_that_fails_while_the_program_still_starts_kills_it_too_soon() -> None:
+    probe = {"exec": {"command": ["ping-db"]}, "initialDelaySeconds": 10, "periodSeconds": 5}
+    said = "ping-db: cannot connect to the local socket"
+    assert killed_by(probe, 40, said, "Initializing database files")[0] == "startup-too-slow"
+    for last in ("Starting the agent\nretrying the connection", "Initializing\nready for connections", ""):
+        assert killed_by(probe, 40, said, last)[0] == "liveness-kills-container"
+    assert killed_by(probe, 40, said, "ready for connections")[0] == "liveness-kills-container"
+    assert killed_by(probe, 900, said, "Initializing database files")[0] == "liveness-kills-container"
+
+
+def test_more_patience_is_more_than_what_a_startup_probe_has_today() -> None:
+    probe = {"tcpSocket": {"port": 8080}, "periodSeconds": 10, "failureThreshold": 30}
+    status = running(20, restartCount=3, lastState=ended(143, 310, 25), started=False)
+    text = "Startup probe failed: dial tcp 10.0.0.9:8080: connect: connection refused"
+    events = [
+        event("Unhealthy", text),
+        event("Killing", "Container app failed startup probe, will be restarted", 26),
+    ]
+    found = engine.diagnose(snapshot(pod({"startupProbe": probe}, status), events, "Starting up")).findings[0]
+    assert found.cause.id == "probes/startup-too-slow"
+    assert found.attributes["startup_threshold"] == "60"
+
+
+def test_http2_is_no_tls() -> None:
+    said = 'Get "http://10.0.0.9:7000/ok": malformed HTTP response "\\x00\\x00\\x06\\x04\\x00"'
+    for frame, speaks, step in (
+        (said, "which speaks HTTP/2, as gRPC does", "Ask by gRPC"),
+        (said.replace("x00\\x00\\x06\\x04", "x15\\x03\\x01\\x00"), "which does not", "HTTPS"),
+    ):
+        probe = {"httpGet": {"path": "/ok", "port": 7000}}
+        text = f"Readiness probe failed: {frame}"
+        found = engine.diagnose(
+            snapshot(pod({"readinessProbe": probe}, running(600)), [event("Unhealthy", text)])
+        ).findings[0]
+        assert (found.cause.id, speaks in found.title) == ("probes/probe-scheme-mismatch", True)
+        # A bare pod: its steps are the ones by hand.
+        assert any(("grpc" in step.do) == ("gRPC" in speaks) for step in found.steps)
+
+
+def test_a_name_that_grpc_health_does_not_know_is_told() -> None:
+    probe = {"grpc": {"port": 7000, "service": "till.v1"}}
+    text = "Readiness probe failed: error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"
+    cause, title, _ = spoken(
+        snapshot(pod({"readinessProbe": probe}, running(600)), [event("Unhealthy", text)])
+    )
+    assert (cause, "till.v1" in title) == ("grpc-health-unimplemented", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "title"),
+    [
+        ("permission denied", "may not execute"),
+        ("no such file or directory", "which its image does not have"),
+    ],
+)
+def test_a_script_that_may_not_be_run_is_there(words: str, title: str) -> None:
+    probe = {"exec": {"command": ["/opt/ready.sh"]}}
+    text = (
+        "Readiness probe errored: rpc error: code = Unknown desc = failed to exec in container: exec failed: "
+        f'unable to start container process: exec: "/opt/ready.sh": {words}'
+    )
+    taken = snapshot(pod({"readinessProbe": probe}, running(600)), [event("Unhealthy", text)])
+    assert title in spoken(taken)[1]
+
+
+@pytest.mark.parametrize(
+    ("lived", "runs", "standing"),
+    [(65, 390, "past"), (65, 200, "now"), (20, 100, "now"), (300, 500, "now")],
+)
+def test_who_outlives_by_far_what_was_killed_again_and_again_has_got_over_it(
+    lived: float, runs: float, standing: str
+) -> None:
+    status = running(runs, ready=True, restartCount=6, lastState=ended(137, lived, runs + 2))
+    events = [event("Killing", "Container app failed liveness probe, will be restarted", runs + 4, 6)]
+    found = engine.diagnose(snapshot(pod({"livenessProbe": HTTP}, status), events)).findings
+    assert [(one.cause.id, one.standing) for one in found] == [("probes/liveness-kills-container", standing)]
+
+
+@pytest.mark.parametrize(("started", "standing"), [(True, "past"), (False, "now")])
+def test_a_start_that_succeeds_ends_the_story_of_its_startup_probe(*, started: bool, standing: str) -> None:
+    status = running(40, ready=started, restartCount=3, lastState=ended(143, 60, 45), started=started)
+    events = [event("Killing", "Container app failed startup probe, will be restarted", 47, 3)]
+    found = engine.diagnose(snapshot(pod({"startupProbe": HTTP}, status), events)).findings
+    assert [(one.cause.id, one.standing) for one in found][:1] == [("probes/startup-too-slow", standing)]
+
+
+def stopped(probes: dict[str, Any], log: str, lived: float = 40) -> Snapshot:
+    """A container that a signal ended again and again, and whose events are gone."""
+    status = running(20, restartCount=4, lastState=ended(143, lived, 25), started=False)
+    taken = snapshot(pod(probes, status))
+    return Snapshot(taken.target, {**taken.answers, log_reads(taken, "app")[0]: Found(log)}, NOW)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("listening on 0.0.0.0:3000", "asks port 8080, the program listens on 0.0.0.0:3000"),
+        ("listening on 127.0.0.1:3000", "listens on 127.0.0.1:3000"),
+        ("listening on 0.0.0.0:8080", "may have done it"),
+        ("metrics server listening on :9090", "may have done it"),
+        ("Starting the shop\nloading the catalogue", "in the middle of starting"),
+        ("Starting the shop\ncannot read the catalogue", "may have done it"),
+        ("Starting the shop\nthe shop is ready", "may have done it"),
+        ("", "may have done it"),
+    ],
+)
+def test_the_log_speaks_for_a_probe_whose_events_are_gone(log: str, words: str) -> None:
+    found = engine.diagnose(stopped({"livenessProbe": HTTP}, log)).findings[0]
+    assert (found.cause.id, found.confidence) == ("probes/liveness-may-kill", "possible")
+    assert words in found.title
+
+
+@pytest.mark.parametrize(("lived", "kind"), [(55, "startup"), (500, "liveness")])
+def test_the_liveness_probe_is_asked_once_the_start_is_over(lived: float, kind: str) -> None:
+    probes = {"startupProbe": HTTP | {"failureThreshold": 10}, "livenessProbe": HTTP}
+    found = engine.diagnose(stopped(probes, "", lived)).findings[0]
+    assert (found.cause.id, f"its {kind} probe" in found.title) == ("probes/liveness-may-kill", True)
+
+
+@pytest.mark.parametrize(("log", "told"), [("listening on :3000", True), ("listening on :8080", False)])
+def test_an_unready_container_whose_events_are_gone_listens_elsewhere(log: str, *, told: bool) -> None:
+    found = engine.diagnose(snapshot(pod({"readinessProbe": HTTP}, running(600)), [], log)).findings[0]
+    assert found.cause.id == "probes/readiness-failing"
+    assert ("it asks port 8080" in found.title) is told
+
+
+def test_a_declared_port_alone_makes_a_closed_grpc_port_likely() -> None:
+    probe = {"grpc": {"port": 9000}}
+    text = 'Readiness probe failed: timeout: failed to connect service "10.0.0.9:9000" within 1s: context deadline exceeded'
+    app = {"readinessProbe": probe, "ports": [{"containerPort": 7000}]}
+    found = engine.diagnose(snapshot(pod(app, running(600)), [event("Unhealthy", text)])).findings[0]
+    assert (found.cause.id, found.confidence) == ("probes/probe-port-closed", "likely")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [('msg="server started" addr=:9000', True), ("connected to the server addr=10.0.0.7:9000", False)],
+)
+def test_a_server_that_started_says_where(line: str, *, told: bool) -> None:
+    found = engine.diagnose(snapshot(pod({"readinessProbe": HTTP}, running(600)), [], line)).findings[0]
+    assert ("port 9000" in found.title) is told
+
+
+def test_who_answers_that_it_is_not_well_is_heard() -> None:
+    status = running(30, restartCount=5, lastState=ended(137, 100, 35))
+    events = [
+        event("Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500", 40),
+        event("Killing", "Container app failed liveness probe, will be restarted", 37),
+    ]
+    taken = snapshot(pod({"livenessProbe": HTTP}, status), events)
+    log = Found("ERROR the ledger cannot be opened\n")
+    answers = {**taken.answers, log_reads(taken, "app")[0]: log}
+    found = engine.diagnose(Snapshot(taken.target, answers, NOW)).findings
+    kills = next(one for one in found if one.cause.id == "probes/liveness-kills-container")
+    assert any("the ledger cannot be opened" in text for one in kills.symptoms for text, _ in one.notes)
+
+
+@pytest.mark.parametrize(
+    ("message", "asked"),
+    [("Health checks failed with these codes: [404]", True), ("Target registration is in progress", False)],
+)
+def test_a_load_balancer_that_is_refused_asks_a_path_of_its_own(message: str, *, asked: bool) -> None:
+    gate = "target-health.elbv2.k8s.aws/tg-1"
+    conditions = [{"type": gate, "status": "False", "reason": "x", "message": message}]
+    body = pod({}, running(900, ready=True), spec={"readinessGates": [{"conditionType": gate}]})
+    body["status"]["conditions"] = [
+        {"type": "Ready", "status": "False"},
+        {"type": "ContainersReady", "status": "True", "lastTransitionTime": ago(880)},
+        *conditions,
+    ]
+    found = engine.diagnose(snapshot(body)).findings[0]
+    assert found.cause.id == "probes/readiness-gate-unmet"
+    assert any("healthcheck-path" in (step.run or "") for step in found.steps) is asked
+
+
+@pytest.mark.parametrize(
+    ("log", "cause"),
+    [
+        ("metrics server listening on :9090\nwaiting for the ledger", "readiness-failing"),
+        ("metrics server listening on :9090\nlistening on :3000", "probe-port-closed"),
+    ],
+)
+def test_a_port_for_metrics_is_not_the_one_to_ask(log: str, cause: str) -> None:
+    app = {"readinessProbe": HTTP, "ports": [{"containerPort": 8080}]}
+    text = 'Readiness probe failed: Get "http://10.0.0.9:8080/healthz": dial tcp 10.0.0.9:8080: connect: connection refused'
+    taken = snapshot(pod(app, running(600)), [event("Unhealthy", text)], log)
+    assert first(taken) == cause
+    steps = engine.diagnose(taken).findings[0].steps
+    assert not any("9090" in (step.run or "") for step in steps)
+
+
+@pytest.mark.parametrize(("port", "told"), [(3000, True), (8080, False)])
+def test_the_pod_alone_shows_that_a_probe_asks_a_port_beside_the_declared_one(
+    port: int, *, told: bool
+) -> None:
+    ports = {"ports": [{"containerPort": port}]}
+    unready = snapshot(pod({"readinessProbe": HTTP, **ports}, running(600)))
+    for taken in (unready, stopped({"livenessProbe": HTTP, **ports}, "")):
+        assert ("asks port 8080" in engine.diagnose(taken).findings[0].title) is told

@@ -1030,3 +1030,193 @@ def test_a_class_that_makes_volumes_where_there_is_no_node(told: bool) -> None:
     found = first(snapshot(pod, [node("one", labels={"zone": there})], more=more))
     assert found
     assert ("makes volumes only in zone west-1d" in found.title) is told
+
+
+ALONE = "0/1 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }."
+
+
+@pytest.mark.parametrize(
+    ("said", "nodes", "confidence"),
+    [
+        (ALONE, [CONTROL], "certain"),
+        # The workers are tainted only now: the scheduler spoke of their cpu.
+        (
+            ALONE.replace("0/1", "0/2") + ", 1 Insufficient cpu",
+            [CONTROL, node("w", "a=b:NoSchedule")],
+            "likely",
+        ),
+    ],
+)
+def test_a_cluster_that_is_its_control_plane(said: str, nodes: list[Json], confidence: str) -> None:
+    found = first(snapshot(waiting(said), nodes))
+    assert found
+    assert found.confidence == confidence
+    assert ("on control" in found.title) is (confidence == "certain")
+
+
+@pytest.mark.parametrize(
+    ("least", "words"), [(3, "3 of zone at least (minDomains)"), (2, "skew 2, allowed 1")]
+)
+def test_fewer_domains_than_the_constraint_asks_for(least: int, words: str) -> None:
+    rule = {
+        "maxSkew": 1,
+        "minDomains": least,
+        "topologyKey": "zone",
+        "whenUnsatisfiable": "DoNotSchedule",
+        "labelSelector": {"matchLabels": {"app": "web"}},
+    }
+    said = "0/2 nodes are available: 2 node(s) didn't match pod topology spread constraints."
+    nodes = [node("a", labels={"zone": "a"}), node("b", "full=yes:NoSchedule", labels={"zone": "b"})]
+    pods = [placed("one", "a", labels={"app": "web"}), placed("two", "b", labels={"app": "web"})][: least - 1]
+    found = first(snapshot(waiting(said, topologySpreadConstraints=[rule]), nodes, pods))
+    assert found
+    assert words in found.title
+    # The API takes minDomains only together with DoNotSchedule.
+    assert "/0/minDomains" in found.attributes["patch"]
+    assert ("min_patch" in found.attributes) is (least == 3)
+
+
+@pytest.mark.parametrize(
+    ("taint", "ready", "words"),
+    [
+        ("node.kubernetes.io/disk-pressure", None, "w is under disk pressure"),
+        ("node.kubernetes.io/not-ready", "NetworkReady=false message:Network plugin returns error: no config", "w is not ready: no config"),
+        ("node.kubernetes.io/unreachable", "Kubelet stopped posting node status.", "w is unreachable"),
+        ("node.cilium.io/agent-not-ready", None, "Cilium's agent is not up there"),
+        ("ebs.csi.aws.com/agent-not-ready", None, "an agent that has to run there first is not up"),
+        ("cloud.google.com/impending-node-termination", None, "w is being removed by its cloud"),
+        ("ToBeDeletedByClusterAutoscaler", None, "w is being removed by the cluster autoscaler"),
+    ],
+)  # fmt: skip
+def test_what_the_taint_of_a_node_means(taint: str, ready: str | None, words: str) -> None:
+    one = node("w", f"{taint}:NoSchedule")
+    if ready:
+        one["status"]["conditions"] = [{"type": "Ready", "status": "False", "message": ready}]
+    said = f"0/1 nodes are available: 1 node(s) had untolerated taint {{{taint}: }}."
+    found = first(snapshot(waiting(said), [one]))
+    assert found
+    assert words in found.title
+    assert any("df -h" in step.run for step in found.steps) is ("disk" in taint)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "no instance type satisfied resources {} and requirements x (no instance type has enough resources)",
+            True,
+        ),
+        ("did not tolerate taint a=b:NoSchedule", False),
+    ],
+)
+def test_karpenter_knows_no_machine_of_that_size(said: str, told: bool) -> None:
+    event = {
+        "metadata": {"name": "e"},
+        "reason": "FailedScheduling",
+        "message": f'Failed to schedule pod, incompatible with nodepool "default", {said}',
+        "lastTimestamp": "2026-08-01T11:59:00Z",
+        "source": {"component": "karpenter"},
+        "involvedObject": {"kind": "Pod", "name": "web", "uid": "u"},
+    }
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="300", memory="900Gi"))
+    more: dict[Read, Answer] = {pod_events_read(Snapshot(TARGET, {}, CLOCK)): Found({"items": [event]})}
+    found = first(snapshot(pod, [node("w")], more=more))
+    assert found
+    assert ("Karpenter knows no instance type" in found.title) is told
+    assert found.attributes["second"] in ("cpu", "memory")
+
+
+@pytest.mark.parametrize(
+    ("labels", "key", "label"),
+    [
+        ([{}, {"pool": "fast"}], "pool", "one"),
+        ([{"pool": "fast"}, {}], "pool", "two"),
+        ([{"pool": "fast"}, {"pool": "slow"}], "pool", ""),
+        # A label that says what a machine is.
+        ([{}, {}], "sandbox.gke.io/runtime", ""),
+        ([{}, {}], "nvidia.com/gpu.product", ""),
+    ],
+)
+def test_a_label_is_not_put_where_another_means_something(labels: list[Json], key: str, label: str) -> None:
+    said = "0/2 nodes are available: 2 node(s) didn't match Pod's node affinity/selector."
+    nodes = [node(name, labels=one) for name, one in zip(("one", "two"), labels, strict=True)]
+    found = first(snapshot(waiting(said, nodeSelector={key: "wanted"}), nodes))
+    assert found
+    fixes = [step.run for step in found.steps if step.fixes and "label node" in step.run]
+    assert bool(fixes) is bool(label)
+    assert not fixes or f"label node {label} " in fixes[0]
+
+
+@pytest.mark.parametrize(
+    ("injected", "template", "fix"),
+    [
+        ("side", ["app"], ""),  # an injector's: the template has nothing to change
+        ("side", ["app", "side"], "-c side --requests=cpu=1"),
+        ("istio-proxy", ["app"], "sidecar.istio.io/proxyCPU"),
+    ],
+)
+def test_a_request_that_an_injector_adds_is_not_in_the_template(
+    injected: str, template: list[str], fix: str
+) -> None:
+    containers = [*asks(cpu="100m"), {**asks(cpu="2")[0], "name": injected}]
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=containers)
+    pod["metadata"]["ownerReferences"] = [
+        {"kind": "ReplicaSet", "name": "web-1", "controller": True, "apiVersion": "apps/v1"}
+    ]
+    above = {"kind": "Deployment", "name": "web", "controller": True, "apiVersion": "apps/v1"}
+    deployment = {"spec": {"template": {"spec": {"containers": [{"name": one} for one in template]}}}}
+    more: dict[Read, Answer] = {
+        get("apps/v1", "replicasets", "shop", "web-1"): Found({"metadata": {"ownerReferences": [above]}}),
+        get("apps/v1", "deployments", "shop", "web"): Found(deployment),
+    }
+    found = first(snapshot(pod, [node("w")], [placed("other", "w", containers=asks(cpu="800m"))], more=more))
+    assert found
+    runs = " ".join(step.run for step in found.steps)
+    assert fix in runs
+    assert ("set resources" in runs) is (injected in template)
+    assert any("injector" in step.do for step in found.steps) is (not fix)
+
+
+@pytest.mark.parametrize(
+    ("set_by_admission", "told"),
+    [("cpu, memory request for container app; cpu limit for container app", True), ("memory request for container app", False), ("", False)],
+)  # fmt: skip
+def test_a_request_that_is_a_default_of_the_namespace(set_by_admission: str, told: bool) -> None:
+    pod = waiting("0/1 nodes are available: 1 Insufficient cpu.", containers=asks(cpu="8"))
+    pod["metadata"]["annotations"] = {
+        "kubernetes.io/limit-ranger": f"LimitRanger plugin set: {set_by_admission}"
+    }
+    found = first(snapshot(pod, [node("w")]))
+    assert found
+    notes = [text for one in found.symptoms for text, _ in one.notes]
+    assert any("default of a LimitRange" in text for text in notes) is told
+
+
+@pytest.mark.parametrize(("selected", "told"), [({}, True), ({"tier": "gold"}, False)])
+def test_a_selector_that_admission_adds_cannot_be_dropped_from_the_template(
+    selected: dict[str, str], told: bool
+) -> None:
+    said = "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector."
+    pod = waiting(said, nodeSelector={"tier": "gold"}, runtimeClassName="boxed")
+    pod["metadata"]["ownerReferences"] = [
+        {"kind": "StatefulSet", "name": "web", "controller": True, "apiVersion": "apps/v1"}
+    ]
+    owner = {"spec": {"template": {"spec": {"nodeSelector": selected, "containers": []}}}}
+    more: dict[Read, Answer] = {get("apps/v1", "statefulsets", "shop", "web"): Found(owner)}
+    found = first(snapshot(pod, [node("w")], more=more))
+    assert found
+    assert ("runtime class boxed adds it" in found.title) is told
+    assert ("drop_patch" in found.attributes) is not told
+
+
+def test_volumes_that_were_not_bound_in_time_are_named() -> None:
+    said = 'running PreBind plugin "VolumeBinding": binding volumes: context deadline exceeded'
+    volumes = [{"name": "d", "persistentVolumeClaim": {"claimName": "data"}}]
+    late = first(snapshot(waiting(said, "SchedulerError", volumes=volumes)))
+    other = first(
+        snapshot(waiting("binding rejected: connection refused", "SchedulerError", volumes=volumes))
+    )
+    assert late
+    assert other
+    assert "(claims: data)" in late.title
+    assert "connection refused" in other.title

@@ -12,7 +12,7 @@ from poddoctor.diagnostics._storage_errors import refusal
 
 from poddoctor.engine import diagnose
 from poddoctor.model import Absent, Answer, Finding, Found, Read, Snapshot, Target, Unknown
-from poddoctor.pod.reads import node_read, pod_events_read, pod_read
+from poddoctor.pod.reads import get, node_read, pod_events_read, pod_read
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 EMPTY = Snapshot(Target("pod", "shop", "web"), {}, NOW)
@@ -343,7 +343,7 @@ FAILS = 'for volume "pvc-1" : rpc error: code = Internal desc = '
         (f"MountVolume.MountDevice failed {FAILS}an operation with the given Volume ID 0001 already exists",
          "Mounting volume pvc-1 on n1 fails: its driver has not finished"),
         ((f"MountVolume.SetUp failed {FAILS}Could not mount: mount failed: exit status 1\nOutput: Failed to resolve "
-         '"fs-1.efs.us-east-1.amazonaws.com"'), "n1 cannot reach the storage server of volume pvc-1: its name does not"),
+         '"fs-1.efs.us-east-1.amazonaws.com"'), "n1 cannot reach fs-1.efs.us-east-1.amazonaws.com of volume pvc-1: its name does not"),
         (('MountVolume.SetUp failed for volume "kube-api-access-8x" : failed to fetch token: serviceaccounts "api" not '
          "found"), "Service account api was deleted after the pod was made"),
         (('MountVolume.SetUp failed for volume "kube-api-access-8x" : failed to fetch token: pods "web" is forbidden: '
@@ -876,8 +876,12 @@ def test_a_group_given_file_by_file(policy: str | None, later: str, told: bool, 
         ),
         ("googleapi: Error 403: Quota 'SSD_TOTAL_GB' exceeded.  Limit: 500.0, QUOTA_EXCEEDED", "quota"),
         ("Volume capabilities MULTI_NODE_MULTI_WRITER not supported", "mode"),
+        ("VolumeCapabilities is invalid: specified multi writer with mount access type", "mode"),
         ("error generating accessibility requirements: no topology key found", "zone"),
         ("not enough free space in pool fast", "space"),
+        ("volume limit (10) has been reached", "quota"),
+        ("ServerFaultCode: NoPermission", "permission"),
+        ('volumesnapshots.snapshot.storage.k8s.io "nightly" not found', "source"),
         ("Mount options are not supported by the provisioner", ""),
         ("unknown parameter fsTyp", ""),
     ],
@@ -959,3 +963,252 @@ def test_a_share_has_no_exports(kind: str, exports: bool) -> None:
     assert found
     assert found.cause.id == "storage/mount-access-denied"
     assert any("exports" in step.do for step in found.steps) is exports
+
+
+def by_hand(name: str = "pv-7", mode: str = "ReadWriteOnce", **more: Any) -> dict[str, Any]:
+    """A volume of 10Gi that somebody made and nobody has."""
+    labels = more.pop("labels", {})
+    spec = {"capacity": {"storage": "10Gi"}, "accessModes": [mode], "storageClassName": "shelf", **more}
+    return {"metadata": {"name": name, "labels": labels}, "spec": spec, "status": {"phase": "Available"}}
+
+
+UNBOUND = "0/3 nodes are available: pod has unbound immediate PersistentVolumeClaims."
+
+
+@pytest.mark.parametrize(
+    ("volumes", "named"),
+    [
+        ([by_hand()], "pv-7"),
+        ([by_hand(), by_hand("pv-8", storageClassName="rack")], ""),  # either may be meant
+        ([by_hand(mode="ReadWriteMany")], ""),
+        ([by_hand(capacity={"storage": "1Gi"})], ""),
+    ],
+)
+def test_the_volume_that_a_claim_without_class_lacks_only_the_class_of(
+    volumes: list[dict[str, Any]], named: str
+) -> None:
+    answers: dict[Read, Answer] = {
+        CLAIM: claim(),
+        _claims.classes_read(): names(),
+        _claims.volumes_read(): Found({"items": volumes}),
+    }
+    found = first(snapshot(answers, UNBOUND))
+    assert found
+    assert found.cause.id == "storage/no-storage-class"
+    assert found.attributes.get("fitting", "") == named
+    fixes = [step.run for step in found.steps if step.fixes]
+    assert any('"storageClassName":"shelf"' in one for one in fixes) is bool(named)
+
+
+@pytest.mark.parametrize(
+    ("volume", "asks", "words"),
+    [
+        (by_hand(labels={"tier": "web"}), {"selector": {"matchLabels": {"tier": "front"}}}, "kubectl label pv pv-7 tier=front"),
+        (by_hand(mode="ReadWriteMany"), {}, 's/"ReadWriteOnce"/"ReadWriteMany"/'),
+        (by_hand(capacity={"storage": "1Gi"}), {}, 's/"storage": "5Gi"/"storage": "1Gi"/'),
+    ],
+)  # fmt: skip
+def test_the_first_step_for_a_volume_that_fits_but_for_one_thing(
+    volume: dict[str, Any], asks: dict[str, Any], words: str
+) -> None:
+    answers: dict[Read, Answer] = {
+        CLAIM: claim(storageClassName="shelf", **asks),
+        _claims.class_read("shelf"): Absent(),
+        _claims.volumes_read(): Found({"items": [volume]}),
+    }
+    found = first(snapshot(answers, UNBOUND))
+    assert found
+    assert found.cause.id == "storage/no-matching-volume"
+    assert words in found.steps[0].run
+
+
+@pytest.mark.parametrize(
+    ("answer", "cause_id"),
+    [(Unknown("forbidden", "no"), "storage/mount-overdue"), (claim("Bound", volumeName="pv-7"), "")],
+)
+def test_a_volume_is_late_in_the_words_of_the_kubelet_where_its_claim_may_not_be_read(
+    answer: Answer, cause_id: str
+) -> None:
+    said = event(
+        "FailedMount",
+        "Unable to attach or mount volumes: unmounted volumes=[data], unattached volumes=[data]",
+    )
+    on_node: dict[Read, Answer] = {CLAIM: answer}
+    of = snapshot(on_node, "", [said], nodeName="n1")
+    body = of.answers[pod_read(EMPTY)].body  # type: ignore[union-attr]
+    body["status"].update(
+        conditions=[{"type": "PodScheduled", "status": "True", "lastTransitionTime": "2026-03-01T11:50:00Z"}],
+        containerStatuses=[{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}],
+    )
+    assert cause(of) == cause_id
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ('failed to get secretproviderclass shop/mail, error: SecretProviderClass.x "mail" not found',
+         "SecretProviderClass mail, which volume keys names, does not exist in shop"),
+        (("failed to mount secrets store objects for pod shop/web, err: error making mount request: couldn't read secret"
+         ' "box": Error making API request.\n\nURL: GET http://v/1\nCode: 403. Errors:\n\n* 1 error occurred:\n\t* permission denied\n'),
+         "Object box of SecretProviderClass mail cannot be fetched: 403: permission denied"),
+        ("eu-1: Failed fetching secret a/b: ResourceNotFoundException: Secrets Manager can't find it",
+         "Object a/b of SecretProviderClass mail cannot be fetched: ResourceNotFoundException: Secrets Manager can't find it"),
+    ],
+)  # fmt: skip
+def test_what_the_keeper_of_secrets_says(said: str, title: str) -> None:
+    prefix = 'MountVolume.SetUp failed for volume "keys" : rpc error: code = Unknown desc = '
+    if "Failed fetching" in said:
+        prefix += (
+            "failed to mount secrets store objects for pod shop/web, err: rpc error: code = Unknown desc = "
+        )
+    keys = {"driver": "secrets-store.csi.k8s.io", "volumeAttributes": {"secretProviderClass": "mail"}}
+    found = first(
+        snapshot(
+            {},
+            "",
+            [event("FailedMount", prefix + said)],
+            nodeName="n1",
+            volumes=[{"name": "keys", "csi": keys}],
+        )
+    )
+    assert found
+    assert found.title == title
+
+
+def test_the_line_that_the_mount_is_judged_by() -> None:
+    text = (
+        'MountVolume.SetUp failed for volume "pv-7" : mount failed: mount -t efs fs-1:/ /x\n'
+        "Output: Could not start a watchdog\nb'mount.nfs4: access denied by server while mounting 127.0.0.1:/'\n"
+    )
+    answers: dict[Read, Answer] = {CLAIM: claim("Bound", volumeName="pv-7")}
+    found = first(snapshot(answers, "", [event("FailedMount", text)], nodeName="n1"))
+    assert found
+    assert found.title.endswith("mount.nfs4: access denied by server while mounting 127.0.0.1:/")
+
+
+@pytest.mark.parametrize(
+    ("existing", "akin"),
+    [(["orders-pvc", "other"], "orders-pvc"), (["orders-a", "orders-b"], ""), (["ordersdb"], ""), ([], "")],
+)
+def test_the_one_claim_of_the_same_family_name(existing: list[str], akin: str) -> None:
+    assert _binding._akin("orders-data", existing) == akin
+
+
+@pytest.mark.parametrize(
+    ("holder", "replicas", "ready", "words"),
+    [
+        ("shop-7d9c5b8f6d-abcde", 1, "True", '"type":"Recreate"'),
+        ("shop-7d9c5b8f6d-abcde", 3, "True", '"replicas":1'),
+        ("shop-backup-5b8f6d7c9d-abcde", 1, "True", "OWNER:"),
+        ("shop-7d9c5b8f6d-abcde", 1, "Unknown", "out-of-service"),
+    ],
+)
+def test_why_two_nodes_need_one_volume(holder: str, replicas: int, ready: str, words: str) -> None:
+    other = {
+        "metadata": {"name": holder},
+        "spec": {"nodeName": "n2", "volumes": [VOLUME]},
+        "status": {"phase": "Running"},
+    }
+    attachment = {
+        "spec": {"nodeName": "n2", "source": {"persistentVolumeName": "pv-7"}},
+        "status": {"attached": True},
+    }
+    volume = {
+        "metadata": {"name": "pv-7"},
+        "spec": {"accessModes": ["ReadWriteOnce"], "csi": {"driver": "d"}},
+    }
+    owner = {"kind": "ReplicaSet", "name": "shop-1", "controller": True, "apiVersion": "apps/v1"}
+    above = {**owner, "kind": "Deployment", "name": "shop"}
+    answers: dict[Read, Answer] = {
+        CLAIM: claim("Bound", volumeName="pv-7"),
+        _claims.volume_read("pv-7"): Found(volume),
+        _attached.attachments_read(): Found({"items": [attachment]}),
+        _binding.pods_read(EMPTY): Found({"items": [other]}),
+        node_read("n2"): Found({"status": {"conditions": [{"type": "Ready", "status": ready}]}}),
+        get("apps/v1", "replicasets", "shop", "shop-1"): Found({"metadata": {"ownerReferences": [above]}}),
+        get("apps/v1", "deployments", "shop", "shop"): Found({"spec": {"replicas": replicas}}),
+    }
+    said = event(
+        "FailedAttachVolume",
+        f'Multi-Attach error for volume "pv-7" Volume is already used by pod(s) {holder}',
+    )
+    of = snapshot(answers, "", [said], nodeName="n1")
+    of.answers[pod_read(EMPTY)].body["metadata"]["ownerReferences"] = [owner]  # type: ignore[union-attr]
+    found = first(of)
+    assert found
+    assert found.cause.id == "storage/multi-attach"
+    assert words in found.steps[0].run
+
+
+@pytest.mark.parametrize(
+    ("provisioner", "events", "confidence", "words"),
+    [
+        # No driver of that name is registered: nobody can answer.
+        ("fast.csi.example.com", [], "certain", "Nothing answers"),
+        # Not a driver of CSI, and what it answered may have expired.
+        ("example.com/local-dirs", [], "likely", "what that said of it is not recorded"),
+        ("example.com/local-dirs", ["Waiting for a volume to be created by the external provisioner"], "likely", "Nothing answers"),
+    ],
+)  # fmt: skip
+def test_silence_is_no_answer_where_events_are_gone(
+    provisioner: str, events: list[str], confidence: str, words: str
+) -> None:
+    rows = [event("ExternalProvisioning", one, "PersistentVolumeClaim", "data", "c1") for one in events]
+    body = {"metadata": {"name": "fast"}, "provisioner": provisioner, "volumeBindingMode": "Immediate"}
+    answers: dict[Read, Answer] = {
+        CLAIM: claim(storageClassName="fast"),
+        _claims.class_read("fast"): Found(body),
+        _claims.classes_read(): Found({"items": [body]}),
+        _claims.drivers_read(): names(),
+        _claims.claim_events_read(EMPTY, "data"): Found({"items": rows}),
+    }
+    found = first(snapshot(answers, UNBOUND))
+    assert found
+    assert found.cause.id == "storage/provisioner-not-responding"
+    assert found.confidence == confidence
+    assert words in found.title
+
+
+@pytest.mark.parametrize(
+    ("named", "cause_id"), [("web-data", "storage/ephemeral-volume-pending"), ("web-other", "")]
+)
+def test_a_claim_of_another_that_may_not_be_read(named: str, cause_id: str) -> None:
+    volumes = [{"name": "data", "ephemeral": {"volumeClaimTemplate": {}}}]
+    said = f"0/3 nodes are available: PVC shop/{named} was not created for pod shop/web (pod is not owner)."
+    read = _claims.Use("data", "web-data", True, CLAIM)
+    answers: dict[Read, Answer] = {
+        _claims.claim_read(EMPTY, read.claim): Unknown("forbidden", "no"),
+    }
+    found = [
+        one
+        for one in diagnose(snapshot(answers, said, volumes=volumes)).findings
+        if one.cause.family == "storage"
+    ]
+    assert [one.cause.id for one in found[:1]] == ([cause_id] if cause_id else [])
+
+
+@pytest.mark.parametrize(
+    ("said", "title"),
+    [
+        ("iscsi: failed to sendtargets to portal 10.9.0.5:3260 output: iscsiadm: No route to host", "n1 cannot reach 10.9.0.5:3260 of"),
+        ('Output: Failed to resolve "fs-1.efs.example.com" - check the id', "n1 cannot reach fs-1.efs.example.com of"),
+        ("mount failed: Connection timed out", "n1 cannot reach the storage server of"),
+    ],
+)  # fmt: skip
+def test_the_address_that_was_tried(said: str, title: str) -> None:
+    answers: dict[Read, Answer] = {CLAIM: claim("Bound", volumeName="pv-7")}
+    text = f'MountVolume.SetUp failed for volume "pv-7" : {said}'
+    found = first(snapshot(answers, "", [event("FailedMount", text)], nodeName="n1"))
+    assert found
+    assert found.title.startswith(title)
+
+
+def test_what_the_tool_of_a_driver_prints_is_told_without_its_command() -> None:
+    text = (
+        'MountVolume.MountDevice failed for volume "pv-7" : rpc error: code = Internal desc = rbd: map failed with error'
+        " an error (exit status 1) occurred while running rbd args: [map x], rbd error output: rbd: no\nrbd: Operation not permitted"
+    )
+    answers: dict[Read, Answer] = {CLAIM: claim("Bound", volumeName="pv-7")}
+    found = first(snapshot(answers, "", [event("FailedMount", text)], nodeName="n1"))
+    assert found
+    assert found.title.endswith("is refused: rbd: no rbd: Operation not permitted")
