@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 
+from poddoctor.choice import Chosen, failing, of_this_template, staying, without_outlived, works
 from poddoctor.collect import Source, first_reads
 from poddoctor.model import Absent, Body, Found, Read, Target, Unknown
-from poddoctor.pod.containers import ready_count, status_word
 from poddoctor.pod.names import nearest
 from poddoctor.pod.owner import WORKLOAD_READS
 from poddoctor.pod.reads import condition, events_read, get, list_of
-from poddoctor.pod.units import parse_time
 
-MAX_PODS = 3
-_LONG = timedelta(hours=1)
 _ALIASES = {
     "po": "pod",
     "pods": "pod",
@@ -42,14 +37,6 @@ class TargetError(Exception):
 
 class BadTarget(TargetError):
     """What was typed is no target."""
-
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """What is diagnosed, and how many pods it stands for ("3 of 5 pods are not ready: …"; or empty)."""
-
-    targets: tuple[Target, ...]
-    remark: str = ""
 
 
 def parse(text: str, namespace: str) -> Target:
@@ -81,7 +68,7 @@ def select(selector: str, namespace: str, source: Source) -> Chosen:
     pods = _items(source, read, f"pods with {selector}")
     if not pods:
         raise TargetError(f"no pod in {namespace} has the labels {selector}")
-    return _failing(_staying(pods, source), namespace)
+    return failing(staying(pods, source.clock), namespace)
 
 
 def _items(source: Source, read: Read, what: str) -> list[Body]:
@@ -89,36 +76,6 @@ def _items(source: Source, read: Read, what: str) -> list[Body]:
     if isinstance(answer, Unknown):
         raise TargetError(f"cannot list {what}: {answer.why}: {answer.message}")
     return list(answer.body.get("items") or []) if isinstance(answer, Found) else []
-
-
-def _failing(pods: Sequence[Body], namespace: str) -> Chosen:
-    """At most MAX_PODS failing pods, one for each STATUS word, the newest first; else one that works."""
-    newest = sorted(
-        pods, key=lambda pod: str((pod.get("metadata") or {}).get("creationTimestamp")), reverse=True
-    )
-    failing = [(status_word(pod), pod) for pod in newest if not _works(pod)]
-    words: dict[str, Body] = {}
-    for word, pod in failing:
-        words.setdefault(word, pod)
-    chosen = list(words.values())[:MAX_PODS] or newest[:1]
-    targets = tuple(Target("pod", namespace, str(pod["metadata"]["name"])) for pod in chosen)
-    return Chosen(targets, _how_many([word for word, _ in failing], len(pods)))
-
-
-def _how_many(failing: Sequence[str], total: int) -> str:
-    if not failing or total == 1:
-        return ""
-    words = ", ".join(f"{count} {word}" for word, count in Counter(failing).most_common())
-    return f"{len(failing)} of {total} pods {'is' if len(failing) == 1 else 'are'} not ready: {words}"
-
-
-def _works(pod: Body) -> bool:
-    ready, total = ready_count(pod)
-    if (pod.get("status") or {}).get("phase") == "Succeeded":
-        return True
-    return (
-        status_word(pod) == "Running" and ready == total and condition(pod, "Ready").get("status") != "False"
-    )
 
 
 def _pod(target: Target, source: Source) -> Chosen:
@@ -221,79 +178,15 @@ def _workload(target: Target, source: Source) -> Chosen:
         raise TargetError(_no_workload(target, source))
     pods: Sequence[Body] = _pods_of(target, answer.body, source)
     if target.kind not in ("job", "cronjob"):
-        pods = _without_outlived(_of_this_template(pods), _wanted(answer.body), source)
-    chosen = _failing(_staying(pods, source), target.namespace) if pods else Chosen(())
+        pods = without_outlived(of_this_template(pods), _wanted(answer.body), source.clock)
+    chosen = failing(staying(pods, source.clock), target.namespace) if pods else Chosen(())
     own = (target,) if _lacks_pods(target, answer.body, pods) or not pods else ()
     return replace(chosen, targets=(*own, *chosen.targets))
-
-
-def _staying(pods: Sequence[Body], source: Source) -> Sequence[Body]:
-    """Without those that their controller ends, within their grace period, unless there are no others.
-
-    One that somebody else took away (preempted, evicted, deleted by a taint) tells why there is a new one.
-    """
-
-    def leaves(pod: Body) -> bool:
-        until = parse_time(pod["metadata"].get("deletionTimestamp"))
-        taken = condition(pod, "DisruptionTarget").get("status") == "True"
-        return until is not None and until > source.clock and not taken
-
-    return [pod for pod in pods if not leaves(pod)] or pods
-
-
-def _of_this_template(pods: Sequence[Body]) -> Sequence[Body]:
-    """Without the Failed pods of earlier templates: what was rejected stays beside what replaced it."""
-    newest = max(pods, key=lambda pod: str(pod["metadata"].get("creationTimestamp")), default=None)
-    return [
-        pod
-        for pod in pods
-        if (pod.get("status") or {}).get("phase") != "Failed" or _template(pod) == _template(newest or pod)
-    ]
-
-
-def _without_outlived(pods: Sequence[Body], wanted: int, source: Source) -> Sequence[Body]:
-    """Without the Failed pods that enough others, all well, have outlived: what ended them is over.
-
-    A pod that is evicted again and again leaves such records, too, and its successor is young each time.
-    """
-    well = [pod for pod in pods if _works(pod)]
-    failed = [pod for pod in pods if (pod.get("status") or {}).get("phase") == "Failed"]
-    if not failed or len(well) < max(wanted, 1) or len(well) + len(failed) < len(pods):
-        return pods
-    lives = [_life(pod, pods) for pod in failed]
-    longest = max((life for life in lives if life is not None), default=None)
-    ages = [source.clock - born for pod in well if (born := _born(pod)) is not None]
-    if longest is None or len(lives) != len(failed) or not ages or None in lives:
-        return pods
-    return well if min(ages) > max(2 * longest, _LONG) else pods
-
-
-def _life(pod: Body, others: Sequence[Body]) -> timedelta | None:
-    """How long a Failed pod lived: until the word of its end, or until the next pod was made."""
-    born = _born(pod)
-    if born is None:
-        return None
-    ended = parse_time(condition(pod, "DisruptionTarget").get("lastTransitionTime"))
-    for one in (pod.get("status") or {}).get("containerStatuses") or []:
-        end = parse_time(((one.get("state") or {}).get("terminated") or {}).get("finishedAt"))
-        ended = max(ended, end) if ended and end else ended or end
-    later = [made for one in others if (made := _born(one)) is not None and made > born]
-    ended = ended or min(later, default=None)
-    return max(ended - born, timedelta(0)) if ended else None
-
-
-def _born(pod: Body) -> datetime | None:
-    return parse_time(pod["metadata"].get("creationTimestamp"))
 
 
 def _wanted(body: Body) -> int:
     spec, status = body.get("spec") or {}, body.get("status") or {}
     return int(status.get("desiredNumberScheduled", spec.get("replicas", 1)) or 0)
-
-
-def _template(pod: Body) -> str:
-    labels = pod["metadata"].get("labels") or {}
-    return str(labels.get("pod-template-hash") or labels.get("controller-revision-hash") or "")
 
 
 def _no_workload(target: Target, source: Source) -> str:
@@ -321,14 +214,14 @@ def _lacks_pods(target: Target, body: Body, pods: Sequence[Body]) -> bool:
         refused = condition(body, "ReplicaFailure").get("status") == "True" or spec.get("paused")
         return len(pods) < wanted or (bool(refused) and int(status.get("updatedReplicas") or 0) < wanted)
     if target.kind == "statefulset" and spec.get("podManagementPolicy", "OrderedReady") == "OrderedReady":
-        return len(pods) < wanted and all(map(_works, pods))  # else the next pod waits for one that fails
+        return len(pods) < wanted and all(map(works, pods))  # else the next pod waits for one that fails
     return len(pods) < wanted
 
 
 def _is_held(spec: Body, status: Body, pods: Sequence[Body]) -> bool:
     """Whether a CronJob may wait for a run that goes on and on: its pod works, and says nothing of it."""
     forbids = spec.get("concurrencyPolicy") == "Forbid" and bool(status.get("active"))
-    return forbids and all(map(_works, pods))
+    return forbids and all(map(works, pods))
 
 
 def _pods_of(target: Target, body: Body, source: Source) -> list[Body]:
