@@ -49,6 +49,7 @@ SYMPTOMS: Mapping[str, SymptomKind] = {
                 "builtin",
                 "wanted_shell",
                 "shell_program",
+                "shell_path",
                 "patch",
                 "directory",
                 "user",
@@ -411,6 +412,8 @@ def _logged(
     if via == "shell":
         attributes["shell_program"] = details.get("program", "")
         attributes["program"] = details.get("program", "")
+        # Of a path the shell says the same when the file is there, and its interpreter or loader is not.
+        attributes["shell_path"] = details["program"] if "/" in details.get("program", "") else ""
         attributes["source"] = source_of(one)
         if any(is_shell(word) for word in words(one.spec.get("command"))[:1]):
             attributes["shell_form"] = "command"

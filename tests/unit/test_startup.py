@@ -175,6 +175,7 @@ SHELLS = {
     (127, "sh: backup: not found"): ("command-not-found", "backup"),
     (127, "/bin/sh: 1: backup: not found"): ("command-not-found", "backup"),
     (127, "bash: line 1: backup: command not found"): ("command-not-found", "backup"),
+    (127, "/bin/sh: /app/migrate: not found"): ("command-not-found", "or the interpreter or loader"),
     (127, "/entrypoint.sh: line 7: backup: command not found"): ("command-not-found", "backup"),
     (127, "/usr/local/bin/docker-entrypoint.sh: exec: line 11: backup: not found"): (
         "command-not-found",
